@@ -1,0 +1,133 @@
+/** What the edge needs from a provider and offers to its routes. */
+import type { AnyElysia } from "elysia"
+import type { Clock, Live, Random } from "../observe/clock.ts"
+import type { Log } from "../observe/ports.ts"
+import type { CallBase, ClientError, Fetcher, Inbound, Provider, Relay } from "../relay/ports.ts"
+import type { Pool, Refresher } from "../scheduler/ports.ts"
+import type { TokenSet } from "../store/types.ts"
+
+/** Failures that the edge finds before a provider's own logic runs. */
+export type EdgeFault =
+  | { readonly kind: "unauthorized"; readonly message: string }
+  | { readonly kind: "forbidden"; readonly message: string }
+  | { readonly kind: "not_found"; readonly message: string }
+  | { readonly kind: "method_not_allowed"; readonly message: string; readonly allow: string }
+  | { readonly kind: "too_large"; readonly message: string }
+  | { readonly kind: "unsupported_media"; readonly message: string }
+  | { readonly kind: "bad_request"; readonly message: string }
+  /** The body is not JSON, or JSON of the wrong shape. */
+  | { readonly kind: "invalid_json" | "invalid_request"; readonly message: string }
+  | { readonly kind: "rate_limited"; readonly message: string; readonly retryAfter: number }
+  | { readonly kind: "draining"; readonly message: string }
+  | { readonly kind: "unavailable"; readonly message: string; readonly retryAfter?: number }
+  | { readonly kind: "not_implemented"; readonly message: string }
+  | { readonly kind: "internal"; readonly message: string }
+
+/** Puts a fault into the API's own error body. */
+export type ErrorShape = (fault: EdgeFault) => ClientError
+
+/** Thrown by handlers and body readers; the edge turns it into the API's shape. The one error type of the edge. */
+export class HttpError extends Error {
+  override readonly name = "HttpError"
+  constructor(readonly fault: EdgeFault) {
+    super(fault.message)
+  }
+}
+
+/** Who a key belongs to. */
+export interface Principal {
+  /** "default" for pollux_key, "admin" for admin_key, else the name of a `[[keys]]` entry. */
+  readonly name: string
+  readonly admin: boolean
+  /** Models the key may use; null for all. */
+  readonly models: readonly string[] | null
+}
+
+/** A guarded API request. */
+export interface ApiContext {
+  readonly request: Request
+  /** Path without query, percent-encoding kept. */
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly principal: Principal
+  readonly inbound: Inbound
+  /**
+   * The decoded body (gzip, deflate, br, zstd undone), at most 30 MiB decoded.
+   * @throws HttpError too_large, unsupported_media, bad_request
+   */
+  body(): Promise<Uint8Array>
+}
+
+export interface RouteTools {
+  /**
+   * Makes an Elysia handler of a guarded one: key, drain, key limits and request id come before it; HttpError and every other
+   * throw become the API's shape; idle timeout of the server is lifted for this request.
+   */
+  api(
+    handler: (context: ApiContext) => Response | Promise<Response>,
+  ): (context: { request: Request }) => Response | Promise<Response>
+}
+
+export type Exchanged =
+  | { readonly kind: "ok"; readonly tokens: TokenSet }
+  /** `code`: TOKEN_EXCHANGE_FAILED, MISSING_REFRESH_TOKEN, MISSING_ID_TOKEN. */
+  | { readonly kind: "failed"; readonly code: string; readonly message: string }
+
+/** What to show a person for a device login. */
+export interface DeviceStart {
+  readonly userCode: string
+  readonly verificationUrl: string
+  /** Opaque, kept by the login until it ends; secret. */
+  readonly handle: string
+  readonly intervalMs: number
+  readonly expiresInMs: number
+}
+
+export interface DeviceFlow {
+  start(signal: AbortSignal): Promise<DeviceStart | { readonly kind: "failed"; readonly message: string }>
+  /** `pending`: ask again after the interval; `slow_down`: after a longer one. */
+  poll(handle: string, signal: AbortSignal): Promise<{ readonly kind: "pending" | "slow_down" } | Exchanged>
+}
+
+export interface OAuthProvider {
+  readonly name: string
+  /** Paths that take the browser back, e.g. ["/oauth2callback"]. */
+  readonly callbackPaths: readonly string[]
+  /** Fixed loopback ports the redirect must use, in order of preference; empty: the server's own port. */
+  readonly loopbackPorts: readonly number[]
+  /** Path of the redirect URI on the loopback host. */
+  readonly redirectPath: string
+  authorizeUrl(p: { readonly state: string; readonly challenge: string; readonly redirectUri: string }): URL
+  exchange(
+    p: { readonly code: string; readonly verifier: string; readonly redirectUri: string },
+    signal: AbortSignal,
+  ): Promise<Exchanged>
+  readonly device: DeviceFlow | null
+  /** One sentence for people about an `error=` answer, or null for a general one. */
+  explain(error: string, description: string | null): string | null
+}
+
+/** One provider as `app.ts` composes it: the whole folder behind one object. */
+export interface ProviderModule<C extends CallBase = CallBase> {
+  readonly name: string
+  readonly shape: ErrorShape
+  readonly oauth: OAuthProvider
+  readonly refresher: Refresher
+  readonly provider: Provider<C>
+  /**
+   * The API routes; `resource:*`, login and auth routes are the edge's own.
+   * A path below the provider's prefix that no route takes gets `not_found` in `shape`.
+   */
+  routes(deps: { readonly tools: RouteTools; readonly relay: Relay<C>; readonly pool: Pool }): AnyElysia
+  /** Account hint of one `resource:add` object (`project_id`, `projectId`), or null. */
+  seedAccount(item: Readonly<Record<string, unknown>>): string | null
+}
+
+/** What a provider's factory is given. `S` is its settings; read `.current` at each use, a reload may swap it. */
+export interface ProviderDeps<S> {
+  readonly settings: Live<S>
+  readonly fetcher: Fetcher
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}

@@ -1,0 +1,244 @@
+/** What the relay needs from a provider, and what it offers to a provider's routes. `C` is the provider's parsed call. */
+import type { TokenUsage } from "../observe/ports.ts"
+import type { Action, Lease, Refusal } from "../scheduler/ports.ts"
+import type { QuotaWindow } from "../store/types.ts"
+
+/** What the relay itself must know of a call. */
+export interface CallBase {
+  readonly model: string
+  readonly stream: boolean
+  /** Names of the session for affinity, best first: only what the client sent. At most 4, each at most 256 characters. */
+  readonly sessions: readonly string[]
+}
+
+export type Failure =
+  /** No answer: DNS, refused, TLS, proxy, reset. `sent` false: surely before the request was written. */
+  | {
+      readonly kind: "network"
+      readonly stage: "dns" | "connect" | "tls" | "proxy" | "reset" | "unknown"
+      readonly detail: string
+    }
+  | { readonly kind: "timeout"; readonly stage: "first_byte" | "idle" }
+  /** A non-2xx answer; `body` is at most 256 KiB of text. */
+  | { readonly kind: "status"; readonly status: number; readonly headers: Headers; readonly body: string }
+  /** An error event inside a 200, before anything was committed; `body` is the event's JSON text. */
+  | { readonly kind: "event"; readonly body: string; readonly headers: Headers }
+  /** A 200 whose stream ended with nothing in it. */
+  | { readonly kind: "empty" }
+  /** A 200 whose body broke or ended early, or could not be understood, before anything was committed. */
+  | { readonly kind: "cut"; readonly detail: string }
+
+/** Facts of the request so far, for a verdict. */
+export interface JudgeContext {
+  /** Wall time in milliseconds. */
+  readonly now: number
+  /** Attempts made, this one included. */
+  readonly attempts: number
+  /** Failures of this credential in this request before this one, by cause. */
+  readonly before: (cause: string) => number
+  /** Distinct credentials that failed with this cause in this request, this one included. */
+  readonly seen: (cause: string) => number
+}
+
+/** An answer for the client in its API's own shape. */
+export interface ClientError {
+  readonly status: number
+  /** Complete body text. */
+  readonly body: string
+  /** Default application/json. */
+  readonly contentType?: string
+  /** Seconds, rounded up; becomes Retry-After. */
+  readonly retryAfter?: number
+}
+
+export interface Verdict<C> {
+  /** Short stable name, for metrics and counting: "quota", "capacity", "unauthorized", "server_error", ... */
+  readonly cause: string
+  readonly act: Action
+  readonly retry: "same" | "other" | "no"
+  /**
+   * Which budget a retry draws on. `fault`: retry_max_times; `credential`: each credential once, within retry_window;
+   * `amend`: once per amended call.
+   */
+  readonly budget: "fault" | "credential" | "amend"
+  /** The call to send instead (unsupported parameter removed, signatures replaced). */
+  readonly amend?: C
+  /** Pause before the retry, in milliseconds; jittered 50 to 100 %. */
+  readonly delayMs?: number
+  readonly tell: ClientError
+  /** Among several failures the client is told the one with the highest rank; the later one on a tie. */
+  readonly rank: number
+  /** Redacted sentence for the credential's last error and the log. */
+  readonly message: string
+}
+
+/** Why the relay itself refuses, beside the pool's refusals. */
+export type RelayRefusal =
+  | Refusal
+  | { readonly why: "draining" }
+  | { readonly why: "internal" }
+  /** The upstream never answered in time. */
+  | { readonly why: "upstream_timeout" }
+
+export interface Provider<C extends CallBase> {
+  readonly name: string
+  /** Sends one attempt. Rejects only with what `fetch` rejects with. Must pass `signal` on. */
+  send(lease: Lease, call: C, signal: AbortSignal): Promise<Response>
+  /** Takes a 2xx answer. */
+  open(response: Response, call: C, lease: Lease): Opened
+  judge(failure: Failure, call: C, lease: Lease, context: JudgeContext): Verdict<C>
+  refuse(why: RelayRefusal, call: C): ClientError
+}
+
+/** How the body of a 2xx answer reaches the client. */
+export type Opened =
+  | {
+      readonly mode: "stream"
+      readonly response: Response
+      readonly framer: Framer
+      /** Headers for the client, already filtered by allow-list, content-type included. */
+      readonly headers: Headers
+    }
+  | {
+      readonly mode: "unary"
+      readonly response: Response
+      /** Fed with every chunk; nothing reaches the client before `finish`. */
+      readonly assembler: Assembler
+      readonly headers: Headers
+    }
+
+/** What an answer told about itself. Filled in as it passes; read at the end. */
+export interface Notes {
+  readonly usage: TokenUsage | null
+  readonly quotas: readonly QuotaWindow[]
+  readonly plan: string | null
+  readonly responseId: string | null
+  /** An error the upstream put into a committed stream (JSON text), to be judged for the credential's sake only. */
+  readonly lateError: string | null
+}
+
+/**
+ * Turns upstream chunks into client chunks. Own code of the hot path: no promise, no closure, no text decoding per chunk
+ * where bytes will do. Never throws.
+ */
+export interface Framer extends Notes {
+  /** Returns what to write to the client, or null for nothing yet. May return the chunk itself. */
+  push(chunk: Uint8Array): Uint8Array | null
+  /**
+   * No more upstream bytes. `fault` null is a clean EOF. Returns the last bytes: an open frame closed by a blank line, then
+   * the synthetic event where the protocol's terminal one is missing; the closing bracket of an array.
+   */
+  end(fault: Failure | null): Uint8Array | null
+  /**
+   * `opening`: only handshake events so far, the relay may still fail over; `flowing`: something meaningful came;
+   * `done`: the protocol's terminal event came, the rest of the upstream does not matter.
+   */
+  readonly phase: "opening" | "flowing" | "done"
+  /** Upstream events seen so far. */
+  readonly events: number
+  /** While opening: the failure found in the stream, or null. */
+  readonly failure: Failure | null
+  /** At a clean EOF: whether it ended without the protocol's terminal event (a cut). */
+  readonly incomplete: boolean
+  /** What to send after 15 s of silence. Must be valid between frames only; the relay asks only when `betweenFrames`. */
+  readonly keepAlive: Uint8Array | null
+  readonly betweenFrames: boolean
+}
+
+export interface Assembler extends Notes {
+  push(chunk: Uint8Array): void
+  /** The failure found so far (error event), which ends the reading early; or null. */
+  readonly failure: Failure | null
+  /** True once a terminal event came: the rest does not matter. */
+  readonly done: boolean
+  /** After EOF: the client's body, or why there is none. */
+  finish(): { readonly body: Uint8Array | string; readonly status: number } | Failure
+}
+
+/** One client request as the edge hands it over. */
+export interface Inbound {
+  readonly id: string
+  readonly signal: AbortSignal
+  /** Monotonic milliseconds. */
+  readonly startedAt: number
+  /** Name of the key used; "default" for pollux_key. */
+  readonly principal: string
+  readonly method: string
+  /** Path without query. */
+  readonly path: string
+  readonly userAgent: string
+}
+
+export interface AttemptRecord {
+  readonly requestId: string
+  readonly provider: string
+  readonly model: string
+  readonly credential: number
+  /** 1 for the first. */
+  readonly number: number
+  readonly status: number | null
+  /** "ok" or the verdict's cause. */
+  readonly cause: string
+  readonly message: string | null
+  readonly durationMs: number
+}
+
+export interface RequestRecord {
+  readonly inbound: Inbound
+  readonly provider: string
+  readonly model: string
+  readonly stream: boolean
+  /** Status sent to the client; 499 when the client left before one was. */
+  readonly status: number
+  readonly attempts: number
+  /** The credential that served, or that was tried last. */
+  readonly credential: number | null
+  /** Milliseconds spent waiting for leases. */
+  readonly queueMs: number
+  /** To the response's first byte from upstream on the last attempt; null if none came. */
+  readonly firstByteMs: number | null
+  readonly durationMs: number
+  /** Milliseconds of the request not spent waiting for the upstream or for a lease, up to the commit. */
+  readonly overheadMs: number
+  readonly bytes: number
+  readonly usage: TokenUsage | null
+  readonly end: "complete" | "client_gone" | "cut" | "idle" | "refused"
+}
+
+export interface Recorder {
+  attempt(record: AttemptRecord): void
+  finish(record: RequestRecord): void
+}
+
+export interface RelaySettings {
+  readonly retryMaxTimes: number
+  readonly firstByteTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly retryWindowMs: number
+  readonly maxWaitMs: number
+}
+
+export interface Relay<C extends CallBase> {
+  /** One request's journey. Never rejects. */
+  serve(call: C, inbound: Inbound): Promise<Response>
+  /** Requests not yet answered in full. */
+  readonly active: number
+  /** At the drain deadline: every open stream gets its protocol's error event and ends. */
+  abortAll(): void
+}
+
+/** Options of one upstream call, beside what `fetch` takes. */
+export interface UpstreamInit {
+  readonly method: "GET" | "POST"
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array<ArrayBuffer> | string
+  readonly signal: AbortSignal
+  /** Relay the body's bytes as they come (no content decoding, no accept-encoding sent). Default false. */
+  readonly raw?: boolean
+}
+
+/**
+ * `fetch` as every upstream call of a provider uses it: its proxy, HTTP version with one logged fall-back, no redirects followed,
+ * no time limit of the runtime's own. Rejects with what `fetch` rejects with; `networkFailure` names the stage.
+ */
+export type Fetcher = (url: string, init: UpstreamInit) => Promise<Response>
