@@ -1,42 +1,58 @@
 /** One exit code with what it means to whoever started the program. */
 export interface ExitCode {
-  readonly name: string
   readonly code: number
+  /** Name in sysexits.h (BSD), or our own where it has none. */
+  readonly name: string
   readonly meaning: string
 }
 
-/**
- * Exit codes of every command, after sysexits.h (BSD) where it has a name for the case; 130 and 143 follow the shell's
- * 128 + signal. The help texts, the README and the commands themselves read this table.
- */
+/** Exit codes by what happened, for use in code; `EXIT_CODES` explains them. */
 export const EXIT = {
-  ok: { name: "OK", code: 0, meaning: "Done; for the server: stopped after a signal, with every stream finished." },
-  failed: { name: "FAILED", code: 1, meaning: "Something failed that has no code of its own; the message says what." },
-  usage: { name: "EX_USAGE", code: 64, meaning: "The command line is wrong; the message names the argument." },
-  data: { name: "EX_DATAERR", code: 65, meaning: "Input that was handed in (a file to import) cannot be used." },
-  noInput: { name: "EX_NOINPUT", code: 66, meaning: "A file that was named does not exist or cannot be read." },
-  unavailable: {
-    name: "EX_UNAVAILABLE",
-    code: 69,
-    meaning: "The server does not answer, or the address to listen on is taken.",
-  },
-  software: { name: "EX_SOFTWARE", code: 70, meaning: "A defect in Pollux; the log has the details." },
-  cannotCreate: { name: "EX_CANTCREAT", code: 73, meaning: "A file could not be written." },
-  ioError: { name: "EX_IOERR", code: 74, meaning: "The database cannot be read or written, or is damaged." },
-  tempFail: {
-    name: "EX_TEMPFAIL",
-    code: 75,
-    meaning: "Another Pollux process uses the database; stop it, or try again later.",
-  },
-  noPermission: {
-    name: "EX_NOPERM",
-    code: 77,
-    meaning: "The key was refused, or a file may not be used by this user.",
-  },
-  config: { name: "EX_CONFIG", code: 78, meaning: "The configuration is missing or wrong; every problem is listed." },
-  interrupted: { name: "SIGINT", code: 130, meaning: "Interrupted before it was done (Ctrl-C, or a second signal)." },
-  terminated: { name: "SIGTERM", code: 143, meaning: "Terminated before it was done (a second signal)." },
-} as const satisfies Readonly<Record<string, ExitCode>>
+  ok: 0,
+  failure: 1,
+  usage: 64,
+  badInput: 65,
+  noInput: 66,
+  unavailable: 69,
+  software: 70,
+  cannotCreate: 73,
+  io: 74,
+  inUse: 75,
+  denied: 77,
+  config: 78,
+  interrupted: 130,
+  terminated: 143,
+} as const
 
-/** The table in order of code, for help and documentation. */
-export const EXIT_CODES: readonly ExitCode[] = Object.values(EXIT).toSorted((a, b) => a.code - b.code)
+/** Every exit code, in order, as help and documentation show it; 130 and 143 follow the shell's 128 + signal. */
+export const EXIT_CODES: readonly ExitCode[] = [
+  { code: EXIT.ok, name: "EX_OK", meaning: "done; for the server: stopped by a signal, with every stream finished" },
+  {
+    code: EXIT.failure,
+    name: "FAILURE",
+    meaning: "something failed that has no code of its own; the message says what",
+  },
+  { code: EXIT.usage, name: "EX_USAGE", meaning: "the command line is wrong; the message names the argument" },
+  { code: EXIT.badInput, name: "EX_DATAERR", meaning: "what was handed in (a file to import) cannot be used" },
+  { code: EXIT.noInput, name: "EX_NOINPUT", meaning: "a file that was named does not exist or cannot be read" },
+  { code: EXIT.unavailable, name: "EX_UNAVAILABLE", meaning: "the server does not answer, or its address is taken" },
+  { code: EXIT.software, name: "EX_SOFTWARE", meaning: "a defect in Pollux; the log has the details" },
+  { code: EXIT.cannotCreate, name: "EX_CANTCREAT", meaning: "a file could not be written" },
+  { code: EXIT.io, name: "EX_IOERR", meaning: "the database cannot be read or written, or is damaged" },
+  {
+    code: EXIT.inUse,
+    name: "EX_TEMPFAIL",
+    meaning: "another Pollux process uses the database; stop it, or try again later",
+  },
+  { code: EXIT.denied, name: "EX_NOPERM", meaning: "the key was refused, or this user may not use a file" },
+  { code: EXIT.config, name: "EX_CONFIG", meaning: "the configuration is missing or wrong; every problem is listed" },
+  { code: EXIT.interrupted, name: "SIGINT", meaning: "interrupted before it was done (Ctrl-C, or a second signal)" },
+  { code: EXIT.terminated, name: "SIGTERM", meaning: "terminated before it was done (a second signal)" },
+]
+
+/** What an exit code means, in words; of an unknown one: the signal that it stands for, if any. */
+export function exitMeaning(code: number): string {
+  const known = EXIT_CODES.find((entry) => entry.code === code)
+  if (known !== undefined) return known.meaning
+  return code > 128 && code < 192 ? `ended by signal ${code - 128}` : "unknown"
+}
