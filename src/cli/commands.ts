@@ -1,0 +1,5 @@
+import type { Command } from "./command.ts"
+import { serve } from "./serve.ts"
+
+/** The one table of commands: parsing, help, completion and the README follow from it. */
+export const commands: readonly Command[] = [serve]

@@ -1,0 +1,49 @@
+import { createInterface } from "node:readline/promises"
+import type { Io } from "./command.ts"
+import { VERSION } from "./version.ts"
+
+/** The real world, as commands see it. `target` is the process; nothing else in `cli` touches it. */
+export function createIo(target: NodeJS.Process): Io {
+  const env = target.env
+  const terminal = target.stdout.isTTY === true
+  return {
+    env,
+    cwd: target.cwd(),
+    version: VERSION,
+    terminal,
+    color: useColor(env, terminal),
+    columns: target.stdout.columns ?? 100,
+    interactive: target.stdin.isTTY === true && target.stderr.isTTY === true,
+    out: (text) => void target.stdout.write(text),
+    err: (text) => void target.stderr.write(text),
+    readInput: () => Bun.stdin.text(),
+    async readLine(prompt) {
+      const lines = createInterface({ input: target.stdin, output: target.stderr })
+      try {
+        return await lines.question(prompt)
+      } catch {
+        return null
+      } finally {
+        lines.close()
+      }
+    },
+    onSignal(signals, handler) {
+      for (const signal of signals) target.on(signal, handler)
+      return () => {
+        for (const signal of signals) target.off(signal, handler)
+      }
+    },
+    onFault(handler) {
+      target.on("unhandledRejection", (error) => handler("unhandled rejection", error))
+      target.on("uncaughtException", (error) => handler("uncaught exception", error))
+    },
+    exitNow: (code) => target.exit(code),
+  }
+}
+
+/** NO_COLOR (no-color.org) beats FORCE_COLOR beats the terminal. Pure. */
+export function useColor(env: Readonly<Record<string, string | undefined>>, terminal: boolean): boolean {
+  if ((env.NO_COLOR ?? "") !== "") return false
+  if ((env.FORCE_COLOR ?? "") !== "" && env.FORCE_COLOR !== "0") return true
+  return terminal && env.TERM !== "dumb"
+}

@@ -1,0 +1,65 @@
+import { type App, startApp } from "../app.ts"
+import { loadConfig } from "../config/load.ts"
+import { EXIT } from "../observe/exit.ts"
+import { createLog } from "../observe/log.ts"
+import { CONFIG_OPTION, type Command, type Io } from "./command.ts"
+import { isWide } from "./request-limit.ts"
+import { startFailure } from "./start-failure.ts"
+
+export const serve: Command = {
+  words: ["serve"],
+  summary: "serve the pool (what `pollux` alone does)",
+  detail:
+    "SIGTERM and SIGINT drain: open streams finish, new requests get 503; a second signal ends at once. SIGHUP reloads the configuration.",
+  examples: [
+    { line: "pollux", says: "serve with ./config.toml" },
+    { line: "pollux serve --config /etc/pollux/config.toml", says: "serve with another configuration" },
+  ],
+  options: [CONFIG_OPTION],
+  exits: [EXIT.failure, EXIT.unavailable, EXIT.inUse, EXIT.config],
+  async run(input, io) {
+    const source = { explicitPath: input.option("config"), env: io.env, cwd: io.cwd }
+    const loaded = loadConfig(source)
+    if (!loaded.ok) {
+      for (const problem of loaded.problems) io.err(`${problem}\n`)
+      return EXIT.config
+    }
+    const { config } = loaded
+    const log = createLog({ level: config.basic.logLevel, format: config.basic.logFormat })
+    for (const warning of loaded.warnings) log.warn(warning)
+    if (!isWide(io.env)) log.warn("upstream requests are limited to 256 at once on this platform")
+    // A rejection that nobody awaited must not take every open stream down with it; it is a bug, and is shown as one.
+    io.onFault((kind, error) =>
+      log.error(kind, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+    )
+
+    let app: App
+    try {
+      app = await startApp({ config, log, version: io.version, reload: () => loadConfig(source) })
+    } catch (error) {
+      const failure = startFailure(error)
+      log.error(failure.message)
+      log.flush()
+      return failure.exitCode
+    }
+    const code = await untilStopped(app, io)
+    log.flush()
+    return code
+  },
+}
+
+/** Serves until a signal has drained the app. */
+function untilStopped(app: App, io: Io): Promise<number> {
+  return new Promise((resolve) => {
+    let stopping = false
+    io.onSignal(["SIGHUP"], () => void app.reload())
+    io.onSignal(["SIGTERM", "SIGINT"], (signal) => {
+      if (stopping) io.exitNow(128 + (signal === "SIGINT" ? 2 : 15))
+      stopping = true
+      app.stop(signal).then(
+        (clean) => resolve(clean ? 0 : EXIT.failure),
+        () => resolve(EXIT.failure),
+      )
+    })
+  })
+}
