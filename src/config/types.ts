@@ -44,7 +44,7 @@ export interface BasicSettings {
   readonly trustedProxies: readonly string[]
   /** Whether answers carry x-pollux-attempts and x-pollux-credential. */
   readonly answerHeaders: boolean
-  /** Key for tokens at rest (32 bytes), or null: plain, interchangeable with the Rust project. */
+  /** Key for tokens at rest, 32 bytes as 64 lower-case hex digits; or null: plain, interchangeable with the Rust project. */
   readonly encryptionKey: string | null
 }
 
