@@ -1,0 +1,28 @@
+export interface Captured {
+  /** Standard output, then standard error. */
+  readonly output: string
+  /** Null when a signal ended it. */
+  readonly code: number | null
+}
+
+export interface CaptureOptions {
+  readonly cwd: string
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Milliseconds after which it is killed; default: never. */
+  readonly timeout?: number
+}
+
+/** Runs a command to its end, without input. */
+export async function capture(command: readonly string[], options: CaptureOptions): Promise<Captured> {
+  const ran = Bun.spawn([...command], {
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    killSignal: "SIGKILL",
+    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+  })
+  const [out, err] = await Promise.all([new Response(ran.stdout).text(), new Response(ran.stderr).text(), ran.exited])
+  return { output: out + err, code: ran.exitCode }
+}
