@@ -5,13 +5,12 @@
  *     bun scripts/build.ts --faults                         dist/pollux-faults, which obeys the crash points of the tests
  *     bun scripts/build.ts --target=bun-linux-arm64 --outfile=dist/pollux-linux-arm64
  *
- * Three constants are put into the program: POLLUX_VERSION (package.json), POLLUX_REVISION (the git commit, with "-dirty"
- * where the tree differs from it; the variable of that name where there is no git) and POLLUX_FAULTS.
+ * Two constants are put into the program: POLLUX_REVISION (the git commit, with "-dirty" where the tree differs from it; the
+ * variable of that name where there is no git) and POLLUX_FAULTS.
  */
 import { mkdirSync, renameSync, rmSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
-import manifest from "../package.json" with { type: "json" }
 
 const root = resolve(import.meta.dir, "..")
 
@@ -24,7 +23,6 @@ export interface BuildOptions {
   readonly faults: boolean
   /** `bun-linux-arm64` and the like; null: this machine. */
   readonly target: Bun.Build.CompileTarget | null
-  readonly version: string
   readonly revision: string
 }
 
@@ -53,7 +51,6 @@ export async function buildExecutable(options: BuildOptions): Promise<void> {
       // Embedded: stack traces name the real file and line without a .map file beside the executable.
       sourcemap: "linked",
       define: {
-        POLLUX_VERSION: JSON.stringify(options.version),
         POLLUX_REVISION: JSON.stringify(options.revision),
         POLLUX_FAULTS: JSON.stringify(options.faults),
         "process.env.NODE_ENV": JSON.stringify("production"),
@@ -97,7 +94,6 @@ async function main(): Promise<void> {
     outfile,
     faults: values.faults,
     target,
-    version: manifest.version,
     revision: revisionOf(root, process.env.POLLUX_REVISION),
   })
   const { size } = Bun.file(outfile)

@@ -39,12 +39,11 @@ export function groupSuites(files: readonly string[]): readonly Suite[] {
     else rooms.set(roomOf(file), [...(rooms.get(roomOf(file)) ?? []), file])
   }
   for (const [name, grouped] of rooms) {
-    const builds = name === "cli" || name === "scripts"
     suites.push({
       name,
       files: grouped,
       kind: "unit",
-      needs: builds ? ["executable"] : [],
+      needs: name === "cli" ? ["executable"] : [],
       holds: name === "http" || name === "cli" ? "port 1455" : null,
       testTimeoutMs: 20_000,
       suiteTimeoutMs: 300_000,

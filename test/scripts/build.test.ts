@@ -10,13 +10,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const entry = join(folder, "main.ts")
 writeFileSync(
   entry,
-  `declare const POLLUX_VERSION: string, POLLUX_REVISION: string, POLLUX_FAULTS: boolean
+  `declare const POLLUX_REVISION: string, POLLUX_FAULTS: boolean
    if (process.argv[2] === "throw") throw new Error("here")
-   console.log(JSON.stringify([POLLUX_VERSION, POLLUX_REVISION, POLLUX_FAULTS, process.env.FROM_DOTENV ?? null]))`,
+   console.log(JSON.stringify([POLLUX_REVISION, POLLUX_FAULTS, process.env.FROM_DOTENV ?? null]))`,
 )
-const options = { entry, faults: false, target: null, version: "1.2.3", revision: "abc" }
+const options = { entry, faults: false, target: null, revision: "abc" }
 
-test("the executable stands alone, carries its version, and two builds are the same byte for byte", async () => {
+test("the executable stands alone, carries its revision, and two builds are the same byte for byte", async () => {
   const hashes = []
   for (const name of ["one", "two"]) {
     const outfile = join(folder, name, "pollux")
@@ -25,14 +25,14 @@ test("the executable stands alone, carries its version, and two builds are the s
     hashes.push(new Bun.CryptoHasher("sha256").update(await Bun.file(outfile).bytes()).digest("hex"))
   }
   expect(hashes[0]).toBe(hashes[1] ?? "")
-  expect(run("one", [])).toEqual({ out: '["1.2.3","abc",false,null]\n', err: "" })
+  expect(run("one", [])).toEqual({ out: '["abc",false,null]\n', err: "" })
 })
 
 test("neither .env nor bunfig.toml of the working directory reaches it", async () => {
   writeFileSync(join(folder, ".env"), "FROM_DOTENV=yes")
   writeFileSync(join(folder, "bunfig.toml"), 'preload = ["./nothing.ts"]')
   await buildExecutable({ ...options, outfile: join(folder, "pollux") })
-  expect(run(".", [])).toEqual({ out: '["1.2.3","abc",false,null]\n', err: "" })
+  expect(run(".", [])).toEqual({ out: '["abc",false,null]\n', err: "" })
 })
 
 test("stack traces name the source file and line", async () => {
