@@ -43,6 +43,11 @@ export interface Principal {
   readonly models: readonly string[] | null
 }
 
+/** Whether the key may use a model; lists of models show only these. The relay that routes are given refuses all others. */
+export function allowsModel(principal: Principal, model: string): boolean {
+  return principal.models === null || principal.models.includes(model)
+}
+
 /** A guarded API request. */
 export interface ApiContext {
   readonly request: Request
