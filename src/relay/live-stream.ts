@@ -1,0 +1,202 @@
+import type { Log } from "../observe/ports.ts"
+import type { Failure, Framer, RequestRecord } from "./ports.ts"
+import type { Ticker, Ticking } from "./ticker.ts"
+
+/** Silence towards the client after which a keep-alive frame is sent, in milliseconds. */
+export const KEEP_ALIVE_MS = 15_000
+/** How long the upstream may linger after the protocol's terminal event, in milliseconds. */
+export const GRACE_MS = 1_000
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+type Sink = ReadableStreamDirectController
+
+/** What was read before the commit. */
+export interface Peeked {
+  /** Client bytes, in order. */
+  readonly held: readonly Uint8Array[]
+  /** A read that was begun and has not come back, or null. */
+  readonly pending: ReturnType<Reader["read"]> | null
+  /** The upstream's body was read to its end and the framer told so; its last bytes are in `held`. */
+  readonly ended: boolean
+}
+
+export interface StreamEnd {
+  readonly end: RequestRecord["end"]
+  /** Why the upstream's part ended early, to be judged for the credential's sake; null if it did not. */
+  readonly fault: Failure | null
+  readonly bytes: number
+}
+
+export interface StreamParts {
+  readonly reader: Reader
+  readonly framer: Framer
+  readonly peeked: Peeked
+  readonly ticker: Ticker
+  readonly idleTimeoutMs: number
+  readonly log: Log
+  /** Called exactly once. */
+  readonly onEnd: (end: StreamEnd) => void
+}
+
+/**
+ * A committed answer on its way: upstream chunks go through the framer to the client, one write each, and the next is read only
+ * when the client has taken the last (a direct stream's `write` gives a promise while the client is behind).
+ *
+ * However the upstream ends, the client gets a protocol-true end from the framer and a clean close. It ends exactly once: by
+ * the upstream's end, its fault, its silence, the client's leaving, or the relay's stop.
+ */
+export class LiveStream implements Ticking {
+  private sink: Sink | null = null
+  private over = false
+  /** When the pending read began or the last chunk came; the idle limit does not run while the client is behind. */
+  private upstreamAt: number
+  private clientBehind = false
+  private writtenAt: number
+  private doneAt = 0
+  private bytes = 0
+  /** The framer's last bytes, when the stream ended before the server asked for its body. */
+  private unsent: Uint8Array | null = null
+
+  constructor(private readonly parts: StreamParts) {
+    this.upstreamAt = this.writtenAt = parts.ticker.now
+    parts.ticker.add(this)
+  }
+
+  body(): ReadableStream<Uint8Array> {
+    return directStream({
+      type: "direct",
+      pull: (sink) => this.pump(sink),
+      cancel: () => this.stop("client_gone"),
+    })
+  }
+
+  /**
+   * The client is gone, or the relay gives up the stream (`cut`): then the client gets the framer's last bytes. The promise
+   * never rejects: an unhandled rejection out of `cancel` would end the process (platform.md 3.4).
+   */
+  stop(why: "client_gone" | "cut"): Promise<void> {
+    if (this.over) return Promise.resolve()
+    const done = this.parts.framer.phase === "done"
+    if (why === "cut" && !done) this.finish("cut", { kind: "cut", detail: "the proxy is shutting down" }, null)
+    else this.finish(done ? "complete" : why, null, null)
+    return this.cancelUpstream()
+  }
+
+  tick(now: number): void {
+    if (this.over) return
+    const { framer, idleTimeoutMs, ticker } = this.parts
+    if (this.doneAt !== 0) {
+      if (now >= this.doneAt + GRACE_MS) this.finish("complete", null, null)
+      else return
+    } else if (!this.clientBehind && now >= this.upstreamAt + idleTimeoutMs) {
+      const fault: Failure = { kind: "timeout", stage: "idle" }
+      this.finish("idle", fault, fault)
+    } else {
+      const { keepAlive } = framer
+      if (this.clientBehind || now < this.writtenAt + KEEP_ALIVE_MS || keepAlive === null || !framer.betweenFrames)
+        return
+      this.writtenAt = ticker.now
+      this.sink?.write(keepAlive)
+      return
+    }
+    void this.cancelUpstream()
+  }
+
+  private async pump(sink: Sink): Promise<void> {
+    const { reader, framer, peeked, ticker } = this.parts
+    this.sink = sink
+    if (this.over) {
+      for (const bytes of peeked.held) this.write(bytes)
+      if (this.unsent !== null) this.write(this.unsent)
+      sink.close()
+      return
+    }
+    let read = peeked.pending
+    try {
+      for (const bytes of peeked.held) {
+        const taken = this.write(bytes)
+        if (typeof taken !== "number") await this.caughtUp(taken)
+      }
+      if (this.over) return
+      if (peeked.ended) return this.ended()
+      while (!this.over) {
+        const { done, value } = await (read ?? reader.read())
+        read = null
+        if (this.over) return
+        if (done) return this.ended()
+        this.upstreamAt = ticker.now
+        const out = framer.push(value)
+        if (out !== null) {
+          const taken = this.write(out)
+          if (typeof taken !== "number") await this.caughtUp(taken)
+        }
+        if (this.doneAt === 0 && framer.phase === "done") this.doneAt = ticker.due(0)
+      }
+    } catch (error) {
+      if (this.over) return
+      const fault: Failure = { kind: "cut", detail: describe(error) }
+      if (framer.phase === "done") this.finish("complete", null, null)
+      else this.finish("cut", fault, fault)
+      await this.cancelUpstream()
+    }
+  }
+
+  /** A clean EOF; whether it came too early, the framer knows. */
+  private ended(): void {
+    if (this.over) return
+    const { framer } = this.parts
+    const fault: Failure | null = framer.incomplete
+      ? { kind: "cut", detail: "the upstream ended the stream without its last event" }
+      : null
+    this.finish(fault === null ? "complete" : "cut", null, fault)
+  }
+
+  private write(bytes: Uint8Array): number | Promise<number> {
+    const { sink } = this
+    if (sink === null) return 0
+    this.bytes += bytes.length
+    this.writtenAt = this.parts.ticker.now
+    return sink.write(bytes)
+  }
+
+  private async caughtUp(taken: Promise<number>): Promise<void> {
+    this.clientBehind = true
+    await taken
+    this.clientBehind = false
+    this.upstreamAt = this.parts.ticker.now
+  }
+
+  /** `tell` goes to the framer, which ends the client's stream accordingly; `fault` is what is judged. */
+  private finish(end: RequestRecord["end"], tell: Failure | null, fault: Failure | null): void {
+    this.over = true
+    const { framer, peeked, ticker, log, onEnd } = this.parts
+    ticker.remove(this)
+    let last: Uint8Array | null = null
+    try {
+      if (!peeked.ended) last = framer.end(tell)
+    } catch (error) {
+      log.error("framer_failed", { error: describe(error) })
+    }
+    if (end !== "client_gone") {
+      if (this.sink === null) this.unsent = last
+      else {
+        if (last !== null) this.write(last)
+        this.sink.close()
+      }
+    }
+    onEnd({ end, fault, bytes: this.bytes })
+  }
+
+  private cancelUpstream(): Promise<void> {
+    return this.parts.reader.cancel().catch(() => undefined)
+  }
+}
+
+/** Bun's direct streams are not in TypeScript's DOM library, whose `ReadableStream` hides the one of Bun's types. */
+function directStream(source: Bun.DirectUnderlyingSource<Uint8Array>): ReadableStream<Uint8Array> {
+  return Reflect.construct(ReadableStream, [source])
+}
+
+export function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

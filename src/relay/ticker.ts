@@ -1,0 +1,53 @@
+import type { Clock, Timers } from "../observe/clock.ts"
+
+/** How coarse the time limits are: one fires between 0 and two ticks late, and never early. */
+export const TICK_MS = 250
+
+/** Something with time limits; it compares them itself, so that moving one costs an assignment and no timer. */
+export interface Ticking {
+  tick(now: number): void
+}
+
+/**
+ * One timer for every time limit of a relay. Limits here are seconds to minutes and are moved by each chunk of each stream;
+ * a timer per chunk would cost more than the chunk. A tick over 5,000 streams takes well under a millisecond.
+ */
+export class Ticker {
+  /** Monotonic milliseconds as of the last tick: what `lastChunkAt` and the like are set to. */
+  now: number
+
+  private readonly members = new Set<Ticking>()
+  private cancel: (() => void) | null = null
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly timers: Timers,
+  ) {
+    this.now = clock.mono()
+  }
+
+  add(member: Ticking): void {
+    this.members.add(member)
+    if (this.cancel === null) this.arm()
+  }
+
+  remove(member: Ticking): void {
+    this.members.delete(member)
+  }
+
+  /** The value a limit is compared with: `now` may be one tick old, so a tick is added. */
+  due(ms: number): number {
+    return this.now + ms + TICK_MS
+  }
+
+  private arm(): void {
+    this.now = this.clock.mono()
+    this.cancel = this.timers.after(TICK_MS, () => {
+      this.cancel = null
+      this.now = this.clock.mono()
+      // A member may leave, or another come, while it is being ticked; a Set allows both.
+      for (const member of this.members) member.tick(this.now)
+      if (this.members.size > 0 && this.cancel === null) this.arm()
+    })
+  }
+}
