@@ -1,5 +1,7 @@
 export interface Captured {
-  /** Standard output, then standard error. */
+  readonly stdout: string
+  readonly stderr: string
+  /** Both, standard output first. */
   readonly output: string
   /** Null when a signal ended it. */
   readonly code: number | null
@@ -23,6 +25,10 @@ export async function capture(command: readonly string[], options: CaptureOption
     killSignal: "SIGKILL",
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
   })
-  const [out, err] = await Promise.all([new Response(ran.stdout).text(), new Response(ran.stderr).text(), ran.exited])
-  return { output: out + err, code: ran.exitCode }
+  const [stdout, stderr] = await Promise.all([
+    new Response(ran.stdout).text(),
+    new Response(ran.stderr).text(),
+    ran.exited,
+  ])
+  return { stdout, stderr, output: stdout + stderr, code: ran.exitCode }
 }
