@@ -145,7 +145,9 @@ export class Reader {
   /** `on`: whether the key or its value is at fault. A shared key is read once for each provider but reported once. */
   problem(at: Path, on: "key" | "value", key: string, text: string): void {
     const found = { place: this.positions[on](at), text: `${key}: ${text}` }
-    if (!this.problems.some((known) => Bun.deepEquals(known, found))) this.problems.push(found)
+    const same = ({ place, text: other }: Found) =>
+      place.line === found.place.line && place.column === found.place.column && other === found.text
+    if (!this.problems.some(same)) this.problems.push(found)
   }
 
   warn(at: Path, text: string): void {

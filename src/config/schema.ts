@@ -17,6 +17,9 @@ const FORMATS: readonly BasicSettings["logFormat"][] = ["auto", "text", "json"]
 /** What the example file has in place of a key of one's own; warned about when it is used. */
 export const PLACEHOLDER_KEY = "change-me"
 
+/** Stands in the example for 32 bytes in hex; not valid itself, lest somebody use what everyone knows. */
+export const PLACEHOLDER_HEX = "64 hex digits"
+
 /** Model ids as both APIs spell them; a path prefix such as models/ is not part of one. */
 const model = kind.matching(
   "model id",
@@ -77,7 +80,7 @@ export const basic: Fields<BasicSettings> = {
       "A second key for the admin verbs (all but resource:add), which pollux_key then no longer opens. Also POLLUX_ADMIN_KEY or $CREDENTIALS_DIRECTORY/admin_key.",
     why: "without it pollux_key opens both; set it when others hold pollux_key",
     secret: true,
-    example: "another-long-random-key",
+    example: PLACEHOLDER_KEY,
   }),
   insecureCookie: field("insecure_cookie", kind.flag, false, {
     means: "Leaves the Secure attribute off the login cookies, for a browser that reaches Pollux by plain http.",
@@ -107,7 +110,7 @@ export const basic: Fields<BasicSettings> = {
       "Encrypts tokens in the database with AES-256-GCM. Also POLLUX_ENCRYPTION_KEY or $CREDENTIALS_DIRECTORY/encryption_key. Without it, encrypted rows cannot be read again.",
     why: "a plain database stays interchangeable with the Rust project's",
     secret: true,
-    example: "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    example: PLACEHOLDER_HEX,
     live: false,
   }),
 }
@@ -267,7 +270,7 @@ export const clientKey: Fields<ClientKey> = {
       means: "SHA-256 of the key, in hex; `pollux key add` makes both.",
       why: "there is none; the key itself is not kept",
       secret: true,
-      example: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+      example: PLACEHOLDER_HEX,
     },
   ),
   models: optional("models", models, {

@@ -1,0 +1,92 @@
+import { stringify } from "smol-toml"
+import type { Field, TomlValue } from "./field.ts"
+import { SECTIONS, type Section, shared } from "./schema.ts"
+
+const WIDTH = 100
+
+/** A value as TOML. */
+export function literal(value: TomlValue): string {
+  if (typeof value === "object") return `[${value.map(literal).join(", ")}]`
+  return stringify({ x: value }).trim().slice("x = ".length)
+}
+
+/** `key = value`, as TOML. */
+export function assignment(key: string, value: TomlValue): string {
+  return `${key} = ${literal(value)}`
+}
+
+/** Text as comment lines of at most 100 characters. */
+function comment(text: string): string[] {
+  const lines: string[] = []
+  let line = "#"
+  for (const word of text.split(" ")) {
+    if (line.length + 1 + word.length > WIDTH && line !== "#") {
+      lines.push(line)
+      line = "#"
+    }
+    line += ` ${word}`
+  }
+  return [...lines, line]
+}
+
+/** What stands for an absent key and why, as a sentence. */
+export function defaultOf(field: Field<unknown>): string {
+  const unit = field.unit === null ? "" : ` ${field.unit}`
+  if (field.required) return `Required: ${field.why}.`
+  return field.initial === null
+    ? `Default none: ${field.why}.`
+    : `Default ${literal(field.initial)}${unit}: ${field.why}.`
+}
+
+function renderField(field: Field<unknown>, value: TomlValue | undefined): string[] {
+  const line = assignment(field.key, value ?? field.example)
+  const set = field.shown || value !== undefined
+  return [...comment(field.means), ...comment(defaultOf(field)), set ? line : `# ${line}`, ""]
+}
+
+type Values = Readonly<Record<string, TomlValue>>
+
+function renderSection(section: Section, values: Values): string[] {
+  const fields = Object.values(section.fields)
+  if (section.many) {
+    const example = fields.map((field) => `# ${assignment(field.key, field.example)}`)
+    const names = fields.flatMap((field) => comment(`${field.key}: ${field.means} ${defaultOf(field)}`))
+    return [...comment(section.title), ...names, `# [[${section.name}]]`, ...example, ""]
+  }
+  const lines = [...comment(section.title), `[${section.name}]`]
+  for (const field of fields) lines.push(...renderField(field, values[`${section.name}.${field.key}`]))
+  if (section.overrides) {
+    const keys = Object.values(shared).map((field) => field.key)
+    lines.push(...comment(`May stand here too, for this provider only: ${keys.join(", ")}.`), "")
+  }
+  return lines
+}
+
+function render(head: readonly string[], values: Values): string {
+  const lines = [...head.flatMap(comment), "", ...SECTIONS.flatMap((section) => renderSection(section, values))]
+  return `${lines.join("\n").trimEnd()}\n`
+}
+
+/** The text of `config.toml.example`: every key with meaning, default and reason. */
+export function renderExample(): string {
+  return render(
+    [
+      "Configuration of Pollux. Copy to config.toml, set pollux_key, and keep it to yourself: chmod 600 config.toml",
+      "`pollux init` writes one with a random key; `pollux check` finds every mistake in it.",
+      "Lines that begin with # show keys that may be left out.",
+    ],
+    {},
+  )
+}
+
+/** The `config.toml` that `pollux init` writes: reachable from this machine only, no login without the key. */
+export function renderInit(own: { readonly key: string }): string {
+  return render(
+    [
+      "Configuration of Pollux. It holds a key: keep it to yourself (mode 0600).",
+      "`pollux check` finds every mistake in it; `pollux reload` applies changes to a running server.",
+      "Lines that begin with # show keys that may be left out.",
+    ],
+    { "basic.listen_addr": "127.0.0.1", "basic.open_login": false, "basic.pollux_key": own.key },
+  )
+}
