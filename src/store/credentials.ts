@@ -1,0 +1,195 @@
+import { and, eq, max, sql } from "drizzle-orm"
+import type { Vault } from "./cipher.ts"
+import type { Connection } from "./connection.ts"
+import { given } from "./expressions.ts"
+import { formatTime } from "./rfc3339.ts"
+import { type Descriptor, idFloors } from "./schema.ts"
+import type { Identity, TokenSet } from "./types.ts"
+
+/** A credential row with its tokens opened. */
+export interface Row {
+  readonly id: number
+  readonly email: string | null
+  readonly sub: string
+  readonly account: string
+  readonly refreshToken: string
+  readonly accessToken: string | null
+  readonly expiry: string
+  readonly status: number
+  /** Null as well when the credential table has no place for it. */
+  readonly plan: string | null
+  readonly updatedAt: string
+}
+
+const { placeholder } = sql
+
+/** The rows of one provider's credential table. Methods that write must run inside a transaction. */
+export class Credentials {
+  readonly #descriptor: Descriptor
+  readonly #vault: Vault
+  readonly #queries: ReturnType<typeof prepare>
+
+  constructor(connection: Connection, descriptor: Descriptor, vault: Vault) {
+    this.#descriptor = descriptor
+    this.#vault = vault
+    this.#queries = prepare(connection, descriptor)
+  }
+
+  all(): Row[] {
+    return this.#queries.all.all().map((row) => this.#opened(row))
+  }
+
+  get(id: number): Row | null {
+    const row = this.#queries.byId.get({ id })
+    return row === undefined ? null : this.#opened(row)
+  }
+
+  find(sub: string, account: string): Row | null {
+    const row = this.#queries.byIdentity.get({ sub, account })
+    return row === undefined ? null : this.#opened(row)
+  }
+
+  exists(id: number): boolean {
+    return this.#queries.exists.get({ id }) !== undefined
+  }
+
+  /** A new row in rotation, its plan not set yet. @returns its id, which no row had before */
+  insert(who: Identity, tokens: TokenSet, now: number): number {
+    const highest = this.#queries.highest.get()?.id ?? 0
+    const floor = this.#queries.floor.get()?.floor ?? 0
+    const id = Math.max(highest, floor) + 1
+    const at = formatTime(now)
+    const cells = this.#sealed(who, tokens)
+    this.#queries.insert.run({ id, ...cells, email: who.email, at })
+    return id
+  }
+
+  /** New tokens, and identity where it is given; a null e-mail leaves the one that is known. The plan is set apart. */
+  update(row: Row, who: Partial<Identity>, tokens: TokenSet, status: number, now: number): void {
+    const sub = who.sub ?? row.sub
+    const account = who.account ?? row.account
+    const cells = this.#sealed({ sub, account }, tokens)
+    this.#queries.update.run({ id: row.id, ...cells, email: who.email ?? row.email, status, at: formatTime(now) })
+  }
+
+  setStatus(id: number, status: 0 | 1, now: number): void {
+    this.#queries.setStatus.run({ id, status, at: formatTime(now) })
+  }
+
+  /** @returns false when this table has no place for plans */
+  setPlan(id: number, plan: string): boolean {
+    this.#queries.setPlan?.run({ id, plan })
+    return this.#queries.setPlan !== null
+  }
+
+  /** Deletes the row and keeps its id from being given out again. */
+  remove(id: number): void {
+    this.#queries.remove.run({ id })
+    this.#queries.raiseFloor.run({ floor: id })
+  }
+
+  #cell(column: string, who: { readonly sub: string; readonly account: string }) {
+    return { table: this.#descriptor.name, column, row: [who.sub, who.account] }
+  }
+
+  #sealed(who: { readonly sub: string; readonly account: string }, tokens: TokenSet) {
+    return {
+      sub: who.sub,
+      account: who.account,
+      refreshToken: this.#vault.seal(tokens.refreshToken, this.#cell("refresh_token", who)),
+      accessToken: this.#vault.seal(tokens.accessToken, this.#cell("access_token", who)),
+      expiry: formatTime(tokens.expiresAt),
+    }
+  }
+
+  #opened(row: Row): Row {
+    return {
+      ...row,
+      refreshToken: this.#vault.open(row.refreshToken, this.#cell("refresh_token", row)),
+      // The Rust program writes an empty text where one table may not hold NULL.
+      accessToken:
+        row.accessToken === null || row.accessToken === ""
+          ? null
+          : this.#vault.open(row.accessToken, this.#cell("access_token", row)),
+    }
+  }
+}
+
+function prepare({ db }: Connection, { provider, table, plan }: Descriptor) {
+  const columns = {
+    id: table.id,
+    email: table.email,
+    sub: table.sub,
+    account: table.account,
+    refreshToken: table.refreshToken,
+    accessToken: table.accessToken,
+    expiry: table.expiry,
+    status: table.status,
+    plan: plan === null ? sql<string | null>`NULL` : plan.plan,
+    updatedAt: table.updatedAt,
+  }
+  const byId = eq(table.id, placeholder("id"))
+  return {
+    all: db.select(columns).from(table).orderBy(table.id).prepare(),
+    byId: db.select(columns).from(table).where(byId).prepare(),
+    byIdentity: db
+      .select(columns)
+      .from(table)
+      .where(and(eq(table.sub, placeholder("sub")), eq(table.account, placeholder("account"))))
+      .prepare(),
+    exists: db.select({ id: table.id }).from(table).where(byId).prepare(),
+    highest: db
+      .select({ id: max(table.id) })
+      .from(table)
+      .prepare(),
+    floor: db.select({ floor: idFloors.floor }).from(idFloors).where(eq(idFloors.provider, provider)).prepare(),
+    insert: db
+      .insert(table)
+      .values({
+        id: placeholder("id"),
+        email: placeholder("email"),
+        sub: placeholder("sub"),
+        account: placeholder("account"),
+        refreshToken: placeholder("refreshToken"),
+        accessToken: placeholder("accessToken"),
+        expiry: placeholder("expiry"),
+        status: 1,
+        createdAt: placeholder("at"),
+        updatedAt: placeholder("at"),
+      })
+      .prepare(),
+    update: db
+      .update(table)
+      .set({
+        email: given("email"),
+        sub: given("sub"),
+        account: given("account"),
+        refreshToken: given("refreshToken"),
+        accessToken: given("accessToken"),
+        expiry: given("expiry"),
+        status: given("status"),
+        updatedAt: given("at"),
+      })
+      .where(byId)
+      .prepare(),
+    setStatus: db
+      .update(table)
+      .set({ status: given("status"), updatedAt: given("at") })
+      .where(byId)
+      .prepare(),
+    setPlan:
+      plan === null
+        ? null
+        : db
+            .update(plan)
+            .set({ plan: given("plan") })
+            .where(eq(plan.id, placeholder("id")))
+            .prepare(),
+    remove: db.delete(table).where(byId).prepare(),
+    raiseFloor: db
+      .insert(idFloors)
+      .values({ provider, floor: placeholder("floor") })
+      .onConflictDoUpdate({ target: idFloors.provider, set: { floor: sql`max(${idFloors.floor}, excluded.floor)` } })
+      .prepare(),
+  }
+}

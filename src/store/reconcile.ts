@@ -1,0 +1,72 @@
+import { tokenHash } from "./cipher.ts"
+import type { Row } from "./credentials.ts"
+import { ACTIVE, standingOf } from "./standing.ts"
+import type { StateRow } from "./states.ts"
+import type { Tables } from "./tables.ts"
+
+export interface Reconciled {
+  /** Credentials that had no state row: new to this program. */
+  readonly found: number
+  /** Credentials that another program has written since; what we knew about them was dropped. */
+  readonly changed: number
+  /** State rows whose credential is gone. */
+  readonly orphaned: number
+}
+
+/**
+ * Brings the state rows in line with the credential tables, which the Rust program may have written meanwhile. A row is
+ * foreign when its `updated_at` is not the text that we wrote: neither two clocks nor a clock set back can hide that. Runs
+ * inside the caller's transaction.
+ */
+export function reconcile(tables: Tables, now: number): Reconciled {
+  const states = new Map(tables.states.all().map((state) => [state.credential, state]))
+  let found = 0
+  let changed = 0
+  for (const row of tables.credentials.all()) {
+    const state = states.get(row.id)
+    states.delete(row.id)
+    if (state === undefined) {
+      tables.states.create(
+        row.id,
+        standingOf(row.status, null, row.updatedAt),
+        tokenHash(row.refreshToken),
+        row.updatedAt,
+        now,
+      )
+      found++
+    } else if (state.witness !== row.updatedAt) {
+      startOver(tables, row, state, now)
+      changed++
+    }
+  }
+  const orphans = new Set(
+    [...states.keys(), ...tables.conditions.subjects()].filter((id) => !tables.credentials.exists(id)),
+  )
+  for (const id of orphans) forget(tables, id)
+  return { found, changed, orphaned: orphans.size }
+}
+
+function startOver(tables: Tables, row: Row, state: StateRow, now: number): void {
+  const hash = tokenHash(row.refreshToken)
+  forgive(tables, row.id, now)
+  tables.conditions.endIntent(row.id)
+  tables.states.setStanding(row.id, row.status === 0 ? standingOf(0, null, row.updatedAt) : ACTIVE, now)
+  if (hash !== state.tokenHash) tables.spent.add(row.id, state.tokenHash, now)
+  tables.spent.forget(hash)
+  tables.states.witness(row.id, hash, row.updatedAt, now)
+}
+
+/** Cooldowns, marks, dead refresh, last error: gone. Observations (quotas, plan) and the open intent stay. */
+export function forgive(tables: Tables, id: number, now: number): void {
+  tables.conditions.forgive(id)
+  tables.states.setRefreshDead(id, null, now)
+  tables.states.setError(id, null, now)
+}
+
+/** Removes all that is known of a credential but its row. */
+export function forget(tables: Tables, id: number): void {
+  tables.states.remove(id)
+  tables.conditions.remove(id)
+  tables.spent.remove(id)
+  tables.bindings.remove(id)
+}
