@@ -1,0 +1,189 @@
+import { Elysia } from "elysia"
+import type { Config } from "../config/types.ts"
+import type { Clock, Live, Random, Timers } from "../observe/clock.ts"
+import type { Log } from "../observe/ports.ts"
+import type { CallBase, Inbound, Relay } from "../relay/ports.ts"
+import type { Pool } from "../scheduler/ports.ts"
+import { faultResponse, neutralShape } from "./faults.ts"
+import { gate } from "./gate.ts"
+import { type AccessEntry, type Endpoint, Guard, type Handler } from "./guard.ts"
+import { type HealthDeps, healthSpots } from "./health.ts"
+import { Listener } from "./listener.ts"
+import { PathTable } from "./paths.ts"
+import { type ErrorShape, HttpError, type ProviderModule, type RouteTools } from "./ports.ts"
+import { resourceVerbs, type Verb } from "./resources.ts"
+import { routable, targetOf } from "./target.ts"
+import { Journey } from "./visit.ts"
+import { Feeds } from "./watch.ts"
+import { type Socketed, Wire } from "./wire.ts"
+
+/** One provider with its pool and its relay. `C` must be the same in all three; `mount` sees to it. */
+export interface Mounted<C extends CallBase = CallBase> {
+  readonly module: ProviderModule<C>
+  readonly pool: Pool
+  readonly relay: Relay<C>
+}
+
+/** Joins a provider's parts where their call type is known, for a list where it is not. */
+export function mount<C extends CallBase>(module: ProviderModule<C>, pool: Pool, relay: Relay<C>): Mounted<C> {
+  return { module, pool, relay }
+}
+
+export interface EdgeDeps extends Omit<HealthDeps, "draining"> {
+  readonly config: Live<Config>
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly log: Log
+  readonly providers: readonly Mounted[]
+  /** Every request that did not go through a relay, when its answer is made. */
+  access(entry: AccessEntry): void
+}
+
+export interface Edge {
+  /** @throws PortError when the address is taken or not allowed */
+  listen(): { readonly url: string; readonly port: number }
+  /** Serves one request in process. Never rejects. */
+  handle(request: Request, server?: Socketed): Response | Promise<Response>
+  /** New requests and `/readyz` get 503 from here on; the port stays open. */
+  drain(): void
+  /** Requests not yet answered in full. */
+  active(): number
+  /** A relayed request has been answered in full: its connection may rest. For the recorder. */
+  ended(inbound: Inbound): void
+  /** Closes the port; `force` also cuts what is still being answered, otherwise it resolves when that is done. */
+  stop(force: boolean): Promise<void>
+}
+
+export function createEdge(deps: EdgeDeps): Edge {
+  let draining = false
+  const wire = new Wire()
+  const guard = new Guard({ ...deps, draining: () => draining })
+  const feeds = new Feeds()
+  const app = new Elysia({ handler: { standardHostname: false }, normalize: false })
+  const shapes = new Map<string, ErrorShape>()
+  const verbs = new Map<string, Readonly<Record<string, Verb>>>()
+
+  /** An Elysia handler; only `request` is taken out of its context, so that the body is left alone. */
+  const route =
+    (endpoint: Endpoint, handler: Handler) =>
+    ({ request }: { request: Request }) =>
+      guard.serve(request, wire, endpoint, handler)
+
+  for (const spot of healthSpots({ ...deps, draining: () => draining })) {
+    app.route(
+      spot.method,
+      spot.path,
+      route({ access: spot.access, shape: neutralShape, always: spot.always }, spot.run),
+      {
+        parse: "none",
+      },
+    )
+  }
+
+  for (const { module, pool, relay } of deps.providers) {
+    const { name, shape } = module
+    shapes.set(name, shape)
+    const tools: RouteTools = { api: (handler) => route({ access: "client", shape }, handler) }
+    app.use(module.routes({ tools, relay: gate(relay, shape), pool }))
+    verbs.set(name, {
+      ...resourceVerbs({
+        name,
+        pool,
+        clock: deps.clock,
+        models: () => modelsOf(deps.config.current, name),
+        seedAccount: (item) => module.seedAccount(item),
+      }),
+      "resource:watch": {
+        method: "GET",
+        access: "admin",
+        run: (visit) => feeds.open({ name, pool, clock: deps.clock, timers: deps.timers }, visit),
+      },
+    })
+    // Colons cannot be written literally in the router's paths (platform spec 2.2): the verb is looked up here.
+    app.all(`/${name}/:verb`, ({ request }) => serveVerb(name, request), { parse: "none" })
+  }
+
+  app.onError(({ code, error, request }) => {
+    if (code === "NOT_FOUND") return serveUnknown(request)
+    deps.log.error("router failed", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    return faultResponse({ kind: "internal", message: "An internal server error occurred." }, neutralShape)
+  })
+
+  const table = new PathTable(app.routes.map(({ method, path }) => ({ method, path })))
+
+  function serveVerb(name: string, request: Request): Response | Promise<Response> {
+    const segment = verbSegment(request, name)
+    const known = verbs.get(name)
+    const verb = known !== undefined && Object.hasOwn(known, segment) ? known[segment] : undefined
+    if (verb === undefined) return serveUnknown(request)
+    const shape = shapes.get(name) ?? neutralShape
+    const fits = request.method === verb.method || (request.method === "HEAD" && verb.method === "GET")
+    if (fits) return guard.serve(request, wire, { access: verb.access, shape }, verb.run)
+    return guard.serve(request, wire, { access: request.method === "OPTIONS" ? "open" : "client", shape }, () => {
+      throw wrongMethod(request.method, verb.method === "GET" ? "GET, HEAD" : verb.method)
+    })
+  }
+
+  /** No route took it. Below a provider's prefix the key comes first, so that nobody without one can map the paths. */
+  function serveUnknown(request: Request): Response | Promise<Response> {
+    const path = targetOf(request.url)?.path ?? "/"
+    const shape = shapes.get(path.split("/", 2)[1] ?? "")
+    const access = shape === undefined || request.method === "OPTIONS" ? "open" : "client"
+    return guard.serve(request, wire, { access, shape: shape ?? neutralShape, always: false }, () => {
+      const methods = table.methods(path)
+      if (methods.length > 0) throw wrongMethod(request.method, methods.join(", "))
+      throw new HttpError({ kind: "not_found", message: "there is nothing at this path" })
+    })
+  }
+
+  function handle(request: Request, server?: Socketed): Response | Promise<Response> {
+    if (server !== undefined) wire.attach(server)
+    const routed = routable(request)
+    if (routed === null) {
+      return faultResponse({ kind: "bad_request", message: "the request's target or Host is not valid" }, neutralShape)
+    }
+    return app.fetch(routed)
+  }
+
+  const listener = new Listener(handle, deps.log)
+  return {
+    listen: () => listener.listen(deps.config.current.basic.listenAddr, deps.config.current.basic.listenPort),
+    handle,
+    drain() {
+      draining = true
+      feeds.close()
+    },
+    active: () => listener.active,
+    ended(inbound) {
+      if (inbound instanceof Journey) wire.settle(inbound.request)
+    },
+    async stop(force) {
+      draining = true
+      feeds.close()
+      await listener.stop(force)
+    },
+  }
+}
+
+function wrongMethod(method: string, allow: string): HttpError {
+  return new HttpError({ kind: "method_not_allowed", message: `${method} is not allowed here; use ${allow}`, allow })
+}
+
+/** The path's last segment, percent-decoded; empty when it cannot be. */
+function verbSegment(request: Request, name: string): string {
+  const raw = (targetOf(request.url)?.path ?? "").slice(name.length + 2)
+  try {
+    return decodeURIComponent(raw)
+  } catch {
+    return ""
+  }
+}
+
+/** A provider's models by its name in the configuration. */
+function modelsOf(config: Config, name: string): readonly string[] {
+  for (const [key, settings] of Object.entries(config.providers)) {
+    if (key === name) return settings.modelList
+  }
+  return []
+}

@@ -1,0 +1,210 @@
+import type { Config } from "../config/types.ts"
+import type { Clock, Live } from "../observe/clock.ts"
+import type { Log } from "../observe/ports.ts"
+import { limitKey, TrustedProxies } from "./address.ts"
+import { faultResponse } from "./faults.ts"
+import { type KeyHolder, Keyring, presentedKey } from "./keys.ts"
+import { MinuteCounter } from "./limits.ts"
+import { type ErrorShape, HttpError } from "./ports.ts"
+import { requestId } from "./request-id.ts"
+import { fromElsewhere } from "./site.ts"
+import { targetOf } from "./target.ts"
+import { NOBODY, Visit } from "./visit.ts"
+import type { Wire } from "./wire.ts"
+
+/** Wrong keys a minute and address before they are answered 429; a right key is never refused (DESIGN section 9). */
+const WRONG_KEYS_PER_MINUTE = 60
+
+/** Who may use an endpoint. `open`: anybody; `client`: any key; `operator`: pollux_key or admin_key; `admin`: see Principal. */
+export type Access = "open" | "client" | "operator" | "admin"
+
+export interface Endpoint {
+  readonly access: Access
+  readonly shape: ErrorShape
+  /** Served while the process drains. */
+  readonly always?: boolean
+}
+
+/** A request that did not go through the relay, for the access log. */
+export interface AccessEntry {
+  readonly method: string
+  readonly path: string
+  readonly status: number
+  readonly ms: number
+  readonly requestId: string
+  /** Name of the key, or null without one. */
+  readonly principal: string | null
+  readonly address: string
+  readonly userAgent: string
+}
+
+export type Handler = (visit: Visit) => Response | Promise<Response>
+
+export interface GuardDeps {
+  readonly config: Live<Config>
+  readonly clock: Clock
+  readonly log: Log
+  draining(): boolean
+  access(entry: AccessEntry): void
+}
+
+/** What stands before every handler, and puts whatever comes out of it into the right form. */
+export class Guard {
+  readonly #deps: GuardDeps
+  readonly #wrongKeys = new MinuteCounter()
+  readonly #keyUse = new MinuteCounter()
+  #config: Config
+  #keyring: Keyring
+  #proxies: TrustedProxies
+
+  constructor(deps: GuardDeps) {
+    this.#deps = deps
+    this.#config = deps.config.current
+    this.#keyring = new Keyring(this.#config)
+    this.#proxies = new TrustedProxies(this.#config.basic.trustedProxies)
+  }
+
+  /** Serves one request. Never rejects, never throws. Synchronous as far as the handler is. */
+  serve(request: Request, wire: Wire, endpoint: Endpoint, handler: Handler): Response | Promise<Response> {
+    const startedAt = this.#deps.clock.mono()
+    const id = requestId(request.headers.get("x-request-id"))
+    const target = targetOf(request.url) ?? { path: "/", query: "" }
+    const enter = (holder: KeyHolder | null): Response | Promise<Response> => {
+      const visit = new Visit(request, target, holder?.principal ?? NOBODY, id, startedAt, wire)
+      try {
+        // An open endpoint gets no more time to send its request than anybody.
+        if (holder !== null && visit.received) visit.lift()
+        const answer = handler(visit)
+        if (answer instanceof Response) return this.#finish(answer, visit)
+        return answer.then(
+          (response) => this.#finish(response, visit),
+          (error) => this.#fail(error, visit, endpoint.shape),
+        )
+      } catch (error) {
+        return this.#fail(error, visit, endpoint.shape)
+      }
+    }
+    const stop = (error: unknown): Response =>
+      this.#fail(error, new Visit(request, target, NOBODY, id, startedAt, wire), endpoint.shape)
+
+    if (endpoint.always !== true && this.#deps.draining()) return stop(DRAINING)
+    if (endpoint.access === "open") return enter(null)
+    this.#reload()
+    const presented = presentedKey(request.headers, target.query)
+    if (presented === null) return stop(new HttpError({ kind: "unauthorized", message: "Missing API key" }))
+    const holder = this.#keyring.holder(presented.key, this.#deps.clock.wall())
+    if (holder === null) return this.#wrongKey(this.address(request, wire)).then(stop)
+    const barred = bar(holder, endpoint.access)
+    if (barred !== null) return stop(barred)
+    if (endpoint.access !== "client" && presented.from === "query" && fromElsewhere(request.headers))
+      return stop(FOREIGN)
+    if (holder.requestsPerMinute === null) return enter(holder)
+    return this.#spend(holder.principal.name, holder.requestsPerMinute).then((error) =>
+      error === null ? enter(holder) : stop(error),
+    )
+  }
+
+  /**
+   * Checks a key that came by another way than the three usual ones (a form). Counts against the same limit.
+   * @throws HttpError unauthorized, rate_limited, forbidden
+   */
+  async admit(key: string, address: string, access: "operator" | "admin"): Promise<KeyHolder> {
+    this.#reload()
+    const holder = this.#keyring.holder(key, this.#deps.clock.wall())
+    if (holder === null) throw await this.#wrongKey(address)
+    const barred = bar(holder, access)
+    if (barred !== null) throw barred
+    return holder
+  }
+
+  /** The client's address, X-Forwarded-For considered where a trusted proxy sent it. */
+  address(request: Request, wire: Wire): string {
+    this.#reload()
+    return this.#proxies.client(wire.peer(request), request.headers.get("x-forwarded-for"))
+  }
+
+  #reload(): void {
+    const config = this.#deps.config.current
+    if (config === this.#config) return
+    this.#config = config
+    this.#keyring = new Keyring(config)
+    this.#proxies = new TrustedProxies(config.basic.trustedProxies)
+  }
+
+  async #wrongKey(address: string): Promise<HttpError> {
+    const wait = await this.#wrongKeys.over(limitKey(address), WRONG_KEYS_PER_MINUTE)
+    return wait === null
+      ? new HttpError({ kind: "unauthorized", message: "Invalid API key" })
+      : new HttpError({ kind: "rate_limited", message: "too many wrong keys from this address", retryAfter: wait })
+  }
+
+  async #spend(name: string, limit: number): Promise<HttpError | null> {
+    const wait = await this.#keyUse.over(name, limit)
+    return wait === null
+      ? null
+      : new HttpError({
+          kind: "rate_limited",
+          message: `this key is limited to ${limit} requests a minute`,
+          retryAfter: wait,
+        })
+  }
+
+  #fail(error: unknown, visit: Visit, shape: ErrorShape): Response {
+    if (error instanceof HttpError) return this.#finish(faultResponse(error.fault, shape), visit)
+    this.#deps.log.error("request failed by a defect", {
+      request: visit.id,
+      path: visit.path,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
+    const message = `An internal server error occurred. Its details are in the log under ${visit.id}.`
+    return this.#finish(faultResponse({ kind: "internal", message }, shape), visit)
+  }
+
+  #finish(answer: Response, visit: Visit): Response {
+    const response = writable(answer)
+    response.headers.set("x-request-id", visit.id)
+    if (visit.burdened) response.headers.set("connection", "close")
+    const { inbound, request } = visit
+    visit.settle()
+    if (!inbound.relayed) {
+      this.#deps.access({
+        method: inbound.method,
+        path: visit.path,
+        status: response.status,
+        ms: this.#deps.clock.mono() - inbound.startedAt,
+        requestId: visit.id,
+        principal: visit.principal === NOBODY ? null : visit.principal.name,
+        address: this.address(request, visit.wire),
+        userAgent: inbound.userAgent,
+      })
+    }
+    return response
+  }
+}
+
+const DRAINING = new HttpError({ kind: "draining", message: "Pollux is shutting down; send the request again" })
+
+const FOREIGN = new HttpError({
+  kind: "forbidden",
+  message: "a key in the query string is not accepted from another site; send it in a header",
+})
+
+/** Why a right key does not open this endpoint, or null. */
+function bar(holder: KeyHolder, access: Access): HttpError | null {
+  if (access === "client") return null
+  if (!holder.operator) return new HttpError({ kind: "forbidden", message: "this key serves API calls only" })
+  if (access === "admin" && !holder.principal.admin) {
+    return new HttpError({ kind: "forbidden", message: "this needs the admin_key" })
+  }
+  return null
+}
+
+/** Answers made by `fetch` or `Response.redirect` have headers that cannot be set. */
+function writable(response: Response): Response {
+  try {
+    response.headers.delete("x-request-id")
+    return response
+  } catch {
+    return new Response(response.body, response)
+  }
+}
