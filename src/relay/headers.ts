@@ -1,0 +1,62 @@
+/**
+ * What may pass from one side to the other, as a table: everything else stays behind. A name ending in `*` is a prefix.
+ * `why` is for the reader of the table.
+ */
+export interface HeaderRule {
+  /** Lower case. */
+  readonly name: string
+  readonly why: string
+  /** The name it gets on the other side; not for prefixes. */
+  readonly as?: string
+}
+
+/** Of one connection only (RFC 9110 section 7.6.1, and RFC 9112 for the framing); no table can let them pass. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+])
+
+/** Copies the allowed headers of `from` into `to` (a new `Headers` by default), and returns that. */
+export type HeaderFilter = (from: Headers, to?: Headers) => Headers
+
+/**
+ * Compiles a table. Headers that the message's own `Connection` header names do not pass either, whatever the table says: they
+ * are meant for this connection (RFC 9110 section 7.6.1).
+ */
+export function headerFilter(rules: readonly HeaderRule[]): HeaderFilter {
+  const passable = rules.filter(({ name }) => !HOP_BY_HOP.has(name))
+  const exact = passable.filter(({ name }) => !name.endsWith("*")).map(({ name, as }) => ({ name, as: as ?? name }))
+  const prefixes = passable.filter(({ name }) => name.endsWith("*")).map(({ name }) => name.slice(0, -1))
+  return (from, to = new Headers()) => {
+    const named = connectionNamed(from)
+    for (const { name, as } of exact) {
+      const value = from.get(name)
+      if (value !== null && !named.has(name)) to.set(as, value)
+    }
+    if (prefixes.length === 0) return to
+    for (const [name, value] of from) {
+      if (HOP_BY_HOP.has(name) || named.has(name)) continue
+      if (prefixes.some((prefix) => name.startsWith(prefix))) to.set(name, value)
+    }
+    return to
+  }
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+function connectionNamed(headers: Headers): ReadonlySet<string> {
+  const value = headers.get("connection")
+  if (value === null) return NONE
+  return new Set(value.split(",").map((name) => name.trim().toLowerCase()))
+}
