@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type BrowserContext, chromium } from "playwright-core"
+import { findChromium } from "../../scripts/lib/needs.ts"
+import { type FakeGoogle, startFakeGoogle } from "../fakes/google.ts"
+import { type FakeOpenAI, startFakeOpenAI } from "../fakes/openai.ts"
+import { type Running, startPollux } from "../support/binary.ts"
+import { answers } from "../support/ports.ts"
+import { until } from "../support/wait.ts"
+
+let google: FakeGoogle
+let openai: FakeOpenAI
+let pollux: Running
+let browser: BrowserContext
+const profile = mkdtempSync(join(tmpdir(), "pollux-browser-"))
+
+beforeAll(async () => {
+  google = startFakeGoogle()
+  openai = await startFakeOpenAI()
+  pollux = await startPollux({ config: `${google.config()}\n${openai.config()}` })
+  const executablePath = findChromium()
+  if (executablePath === null) throw new Error("Chromium is not installed; scripts/test installs it")
+  browser = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    // The browser must look up no host of its own: nothing beyond loopback may be reached.
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  })
+})
+afterAll(async () => {
+  await browser?.close()
+  await pollux?.[Symbol.asyncDispose]()
+  await Promise.all([google?.stop(), openai?.stop()])
+  rmSync(profile, { recursive: true, force: true })
+})
+
+/** Opens a page and gives what stands on the one where it ends. */
+async function visit(url: string) {
+  const page = await browser.newPage()
+  try {
+    const response = await page.goto(url)
+    return { url: page.url(), status: response?.status() ?? 0, text: (await page.textContent("body")) ?? "" }
+  } finally {
+    await page.close()
+  }
+}
+
+async function listed(provider: string): Promise<readonly Record<string, unknown>[]> {
+  return Object(await (await pollux.api(`/${provider}/resource:list`)).json()).credentials
+}
+
+test("a Google login in the browser ends with Success and the masked identity, and the account serves", async () => {
+  const account = google.addAccount({ email: "ada.lovelace@example.com" })
+  google.signIn(account)
+  const page = await visit(`${pollux.url}/geminicli/auth`)
+  expect(page).toMatchObject({ status: 202, text: expect.stringMatching(/^Success/) })
+  expect(new URL(page.url).pathname).toBe("/oauth2callback")
+  expect(page.text).toContain("@")
+  expect(page.text).not.toContain("ada.lovelace@example.com")
+  expect(await listed("geminicli")).toMatchObject([{ state: "ready" }])
+  const answer = await pollux.api("/geminicli/v1beta/models/gemini-2.5-pro:generateContent", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ contents: [{ role: "user", parts: [{ text: "Hi" }] }] }),
+  })
+  expect(answer.status).toBe(200)
+})
+
+test("a refused consent is explained, and adds nothing", async () => {
+  google.signIn({ error: "access_denied" })
+  const before = (await listed("geminicli")).length
+  const page = await visit(`${pollux.url}/geminicli/auth`)
+  expect(page.status).toBeGreaterThanOrEqual(400)
+  expect(page.status).toBeLessThan(500)
+  expect(page.text).toMatch(/denied|refused|declined/i)
+  expect(await listed("geminicli")).toHaveLength(before)
+})
+
+test("a ChatGPT login comes back to the loopback listener, which is open only while it is pending", async () => {
+  const account = openai.addAccount({ email: "grace.hopper@example.com" })
+  openai.visit(account)
+  expect(await answers(1455)).toBe(false)
+  const page = await visit(`${pollux.url}/codex/auth`)
+  expect(page).toMatchObject({ status: 202, text: expect.stringMatching(/^Success/) })
+  expect(new URL(page.url)).toMatchObject({ hostname: "localhost", pathname: "/auth/callback" })
+  expect(["1455", "1457"]).toContain(new URL(page.url).port)
+  expect(page.text).not.toContain("grace.hopper@example.com")
+  expect(await listed("codex")).toMatchObject([{ state: "ready" }])
+  await until("the loopback listener is closed", async () => !(await answers(1455)))
+})
+
+test("a callback that another browser was lured to is refused without an exchange", async () => {
+  google.signIn(google.addAccount())
+  const authorize = await fetch(`${pollux.url}/geminicli/auth`, { redirect: "manual" })
+  const location = authorize.headers.get("location") ?? ""
+  const consent = await fetch(location, { redirect: "manual" })
+  const before = google.seen("token").length
+  const page = await visit(consent.headers.get("location") ?? "")
+  expect(page.status).toBe(403)
+  expect(google.seen("token")).toHaveLength(before)
+})
+
+test("nothing of all this leaves a secret in the log", () => {
+  expect(pollux.leaks()).toEqual([])
+})

@@ -1,0 +1,186 @@
+/** What Bun and the libraries do by default and Pollux must not: each on the compiled executable, over real sockets (spec platform 0). */
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { request } from "node:http"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Running, StartFailure, startPollux } from "../support/binary.ts"
+import { until, within } from "../support/wait.ts"
+import { startWorld, type World } from "../support/world.ts"
+
+const MODEL = "gemini-2.5-pro"
+const STREAM = `/geminicli/v1beta/models/${MODEL}:streamGenerateContent?alt=sse`
+const UNARY = `/geminicli/v1beta/models/${MODEL}:generateContent`
+const said = (prompt: string) => `Hello from ${MODEL}. You said: "${prompt}". 日本語 \u{1F600} and that is all.`
+const bodyOf = (prompt: string) => JSON.stringify({ contents: [{ role: "user", parts: [{ text: prompt }] }] })
+
+let world: World
+
+beforeAll(async () => {
+  world = await startWorld()
+})
+afterAll(async () => {
+  await world[Symbol.asyncDispose]()
+})
+
+interface Answered {
+  readonly status: number
+  readonly text: string
+}
+
+/** A POST by node:http, which unlike `fetch` here has no limit on requests at once. */
+function post(pollux: Running, path: string, body: string, headers: Record<string, string> = {}): Promise<Answered> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>()
+  const sent = request(
+    `${pollux.url}${path}`,
+    {
+      method: "POST",
+      agent: false,
+      headers: { "content-type": "application/json", "x-goog-api-key": pollux.key, ...headers },
+    },
+    (response) => {
+      const chunks: Buffer[] = []
+      response.on("data", (chunk: Buffer) => chunks.push(chunk))
+      response.on("error", reject)
+      response.on("end", () => {
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") })
+      })
+    },
+  )
+  sent.on("error", reject)
+  sent.end(body)
+  return promise
+}
+
+/** All text of a Gemini event stream. */
+function textOf(stream: string): string {
+  return stream
+    .split(/\r?\n/)
+    .filter((line) => line.startsWith("data:"))
+    .flatMap((line) => JSON.parse(line.slice(5)).candidates?.[0]?.content?.parts ?? [])
+    .map((part: { text?: string }) => part.text ?? "")
+    .join("")
+}
+
+test("more than 256 requests are upstream at once, and all streams arrive whole (T5)", async () => {
+  const count = 320
+  world.google.fault({ on: "streamGenerateContent", times: count, stream: { kind: "pause", after: 1, ms: 4_000 } })
+  const streams = Array.from({ length: count }, (_, index) => post(world.pollux, STREAM, bodyOf(`number ${index}`)))
+  await until("all of them are upstream at once", () => world.google.open() >= count, 8_000)
+  const answers = await Promise.all(streams)
+  expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+  expect(answers.map(({ text }) => textOf(text))).toEqual(answers.map((_, index) => said(`number ${index}`)))
+})
+
+test("silence longer than the idle timeouts of Bun.serve and Elysia cuts neither a stream nor a slow answer (T7)", async () => {
+  const silence = 33_000
+  world.google.fault({ on: "streamGenerateContent", stream: { kind: "pause", after: 2, ms: silence } })
+  world.google.fault({ on: "generateContent", delayMs: silence })
+  const [stream, unary] = await Promise.all([
+    post(world.pollux, STREAM, bodyOf("slow stream")),
+    post(world.pollux, UNARY, bodyOf("slow answer")),
+  ])
+  expect(textOf(stream.text)).toBe(said("slow stream"))
+  expect(stream.text).toMatch(/^:/m)
+  expect(JSON.parse(unary.text).candidates[0].content.parts[0].text).toBe(said("slow answer"))
+})
+
+test("an upstream that writes single bytes breaks no character (T1)", async () => {
+  world.google.fault({ on: "streamGenerateContent", stream: { kind: "wire", pieceBytes: 1, eol: "\r\n" } })
+  const { text } = await post(world.pollux, STREAM, bodyOf("日本語\u{1F600}"))
+  expect(textOf(text)).toBe(said("日本語\u{1F600}"))
+})
+
+test("readers of the admin feed that leave, and clients that leave mid-stream, do not end the process (T2, T3, T4)", async () => {
+  const { pollux, google } = world
+  const pid = pollux.pid
+  for (let round = 0; round < 20; round++) {
+    const leaving = new AbortController()
+    const feed = await pollux.api("/geminicli/resource:watch", { signal: leaving.signal })
+    expect(feed.status).toBe(200)
+    const reader = feed.body?.getReader()
+    await Promise.race([reader?.read(), Bun.sleep(20)])
+    leaving.abort()
+    await reader?.closed.catch(() => {})
+  }
+  const streams = 60
+  google.fault({ on: "streamGenerateContent", times: streams, stream: { kind: "stall", after: 2 } })
+  await Promise.all(
+    Array.from({ length: streams }, async (_, index) => {
+      const leaving = new AbortController()
+      const answer = pollux.api(STREAM, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: bodyOf(`leaver ${index}`),
+        signal: leaving.signal,
+      })
+      const left = answer.then((response) => response.text()).catch((error: unknown) => error)
+      setTimeout(() => leaving.abort(), 5 + index * 5)
+      expect(await left).toBeInstanceOf(Error)
+    }),
+  )
+  await until("every upstream request was let go", () => google.open() === 0)
+  google.clearFaults()
+  expect((await fetch(`${pollux.url}/healthz`)).status).toBe(200)
+  expect(pollux.pid).toBe(pid)
+  expect(pollux.log().filter(({ level }) => level === "error")).toEqual([])
+})
+
+test("a Host header shorter than four characters is routed like any other (T8)", async () => {
+  const { pollux } = world
+  const { hostname, port } = new URL(pollux.url)
+  const socket = connect(Number(port), hostname)
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  let answer = ""
+  socket.on("data", (chunk) => {
+    answer += chunk.toString()
+  })
+  socket.on("close", () => resolve(answer))
+  socket.on("error", reject)
+  const body = bodyOf("short host")
+  socket.write(
+    `POST ${UNARY} HTTP/1.1\r\nHost: a\r\nx-goog-api-key: ${pollux.key}\r\ncontent-type: application/json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  )
+  expect(await within("the answer", promise)).toStartWith("HTTP/1.1 200")
+})
+
+test("a second instance on the same port does not start, and says why (T11)", async () => {
+  const { port } = new URL(world.pollux.url)
+  const second = startPollux({ config: { basic: { listen_port: Number(port) } } })
+  const failure = await second.then(
+    () => null,
+    (error: unknown) => error,
+  )
+  expect(failure).toBeInstanceOf(StartFailure)
+  expect(failure).toMatchObject({ code: 69, output: expect.stringContaining(port) })
+})
+
+test("neither .env nor bunfig.toml of the working directory has a say (T10)", async () => {
+  const cwd = mkdtempSync(join(tmpdir(), "pollux-cwd-"))
+  try {
+    writeFileSync(join(cwd, ".env"), "POLLUX_CONFIG=nowhere.toml\nNODE_ENV=test\n")
+    writeFileSync(join(cwd, "bunfig.toml"), 'preload = ["./nowhere.ts"]\n')
+    await using pollux = await startPollux({ cwd })
+    expect((await fetch(`${pollux.url}/healthz`)).status).toBe(200)
+  } finally {
+    rmSync(cwd, { recursive: true, force: true })
+  }
+})
+
+test("a body that is no JSON, a throw of any kind, shows no source and no stack (T9)", async () => {
+  const { pollux } = world
+  const answers = await Promise.all([
+    post(pollux, UNARY, "{"),
+    post(pollux, UNARY, "\u0000", { "content-type": "application/octet-stream" }),
+    post(pollux, UNARY, bodyOf("x"), { "content-encoding": "gzip" }),
+    post(pollux, "/geminicli/v1beta/models/%E0%A4%A:generateContent", "{}"),
+  ])
+  for (const { status, text } of answers) {
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(status).toBeLessThan(500)
+    expect(text).not.toMatch(/\bat \S+:\d+|node_modules|src\/|<html/i)
+    expect(JSON.parse(text).error).toMatchObject({ code: status })
+  }
+})
