@@ -4,6 +4,7 @@ import type { Log } from "../../../src/observe/ports.ts"
 import type { AttemptRecord, Inbound, Relay, RelaySettings, RequestRecord } from "../../../src/relay/ports.ts"
 import { createRelay } from "../../../src/relay/relay.ts"
 import { type FakePool, fakePool } from "./pool.ts"
+import type { HandTime } from "./time.ts"
 import { type Rule, type Toy, type ToyCall, type ToyOptions, toyCall, toyProvider } from "./toy.ts"
 import { type Script, startUpstream, type Upstream } from "./upstream.ts"
 
@@ -31,6 +32,7 @@ export interface BenchOptions {
   readonly call?: Partial<ToyCall>
   readonly answerHeaders?: boolean
   readonly random?: () => number
+  readonly time?: HandTime
   readonly change?: (toy: Toy) => Toy
 }
 
@@ -79,8 +81,8 @@ export function bench(options: BenchOptions): Bench {
     provider,
     pool,
     settings: { current: { ...SETTINGS, ...options.settings } },
-    clock: systemClock,
-    timers: systemTimers,
+    clock: options.time?.clock ?? systemClock,
+    timers: options.time?.timers ?? systemTimers,
     random: options.random ?? (() => 0.5),
     recorder: {
       attempt: (record) => void attempts.push(record),
@@ -106,7 +108,8 @@ export function bench(options: BenchOptions): Bench {
         ...(url.searchParams.has("unary") && { stream: false }),
         ...(text && { text }),
       })
-      return relay.serve(call, inbound(request.signal))
+      const startedAt = (options.time?.clock ?? systemClock).mono()
+      return relay.serve(call, inbound(request.signal, { startedAt }))
     },
   })
   open.push(() => {
