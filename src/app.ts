@@ -1,0 +1,211 @@
+/** Composes the parts into one running app: start order, stop order, reload. No logic of its own. */
+import type { Loaded } from "./config/load.ts"
+import { diffReload } from "./config/reload.ts"
+import type { Config } from "./config/types.ts"
+import { createEdge, type Mounted, mount } from "./http/edge.ts"
+import type { ReloadOutcome } from "./http/health.ts"
+import type { ProviderDeps, ProviderModule } from "./http/ports.ts"
+import { systemClock as clock, type Live, systemTimers as timers } from "./observe/clock.ts"
+import type { RootLog } from "./observe/log.ts"
+import { createMetrics } from "./observe/metrics.ts"
+import { createCodex } from "./providers/codex/index.ts"
+import { createGeminicli } from "./providers/geminicli/index.ts"
+import { createFetcher } from "./relay/fetcher.ts"
+import type { CallBase, Recorder } from "./relay/ports.ts"
+import { createRecorder } from "./relay/recorder.ts"
+import { createRelay } from "./relay/relay.ts"
+import { createPool } from "./scheduler/actor.ts"
+import { metered } from "./scheduler/metered.ts"
+import { openStore } from "./store/open.ts"
+import { usageReport } from "./store/usage-report.ts"
+import { UsageTotals } from "./store/usage-totals.ts"
+
+export interface AppDeps {
+  readonly config: Config
+  readonly log: RootLog
+  readonly version: string
+  /** Reads the configuration again. */
+  readonly reload: () => Loaded
+}
+
+export interface App {
+  readonly url: string
+  reload(): Promise<ReloadOutcome>
+  /** Drains, then closes everything. True when every request was finished in time. */
+  stop(reason: string): Promise<boolean>
+}
+
+/** After the drain deadline, how long streams get to send their last event. */
+const LAST_WORDS_MS = 2_000
+/** How long a token refresh in flight is awaited at the end, so that its tokens are stored. */
+const REFRESH_GRACE_MS = 10_000
+
+/**
+ * Starts everything: store, pools, relays, and the port last, so that nothing is accepted before it can be served.
+ * @throws StoreError, PortError: with a message for people and an exit code
+ */
+export async function startApp(deps: AppDeps): Promise<App> {
+  const { log } = deps
+  const config: { current: Config } = { current: deps.config }
+  const live = <T>(pick: (config: Config) => T): Live<T> => ({
+    get current() {
+      return pick(config.current)
+    },
+  })
+
+  const store = openStore({
+    path: config.current.basic.databasePath,
+    encryptionKey: config.current.basic.encryptionKey,
+    clock,
+    log: log.child({ part: "store" }),
+  })
+  const metrics = createMetrics({ version: deps.version, clock, timers })
+  const usage = new UsageTotals(store.usage, { clock, timers, log })
+  const records = createRecorder({ log, metrics, usage, clock })
+  const recorder: Recorder = {
+    attempt: (record) => records.attempt(record),
+    finish(record) {
+      edge.ended(record.inbound)
+      records.finish(record)
+    },
+  }
+
+  function compose<S extends Config["providers"][keyof Config["providers"]], C extends CallBase>(
+    pick: (config: Config) => S,
+    create: (deps: ProviderDeps<S>) => ProviderModule<C>,
+  ): Mounted<C> {
+    const settings = live(pick)
+    const module = create({
+      settings,
+      clock,
+      log,
+      random: Math.random,
+      fetcher: createFetcher({ settings, log }),
+    })
+    const { name } = module
+    const pool = createPool({
+      name,
+      settings,
+      clock,
+      timers,
+      random: Math.random,
+      source: store.source(name),
+      refresher: metered(module.refresher, (outcome) => metrics.refresh(name, outcome)),
+      log: log.child({ provider: name }),
+    })
+    pool.subscribe((event) => {
+      if (event.event === "seed") metrics.seed(name, event.outcome.kind)
+    })
+    const answerHeaders = live((c) => c.basic.answerHeaders)
+    const relay = createRelay({
+      provider: module.provider,
+      pool,
+      settings,
+      clock,
+      timers,
+      random: Math.random,
+      recorder,
+      log,
+      answerHeaders,
+    })
+    metrics.watch({ provider: name, pool, relay })
+    return mount(module, pool, relay)
+  }
+
+  const gemini = compose((c) => c.providers.geminicli, createGeminicli)
+  const codex = compose((c) => c.providers.codex, createCodex)
+  const pools = [gemini.pool, codex.pool]
+  const relays = [gemini.relay, codex.relay]
+  allow(config.current)
+
+  /** Label values that metrics may show. */
+  function allow({ keys, providers }: Config): void {
+    metrics.allow({
+      principals: ["default", "admin", ...keys.map((key) => key.name)],
+      models: Object.fromEntries(Object.entries(providers).map(([name, { modelList }]) => [name, modelList])),
+    })
+  }
+
+  async function reload(): Promise<ReloadOutcome> {
+    const loaded = deps.reload()
+    if (!loaded.ok) {
+      for (const problem of loaded.problems) log.error("reload refused, the old configuration stays", { problem })
+      return { ok: false, problems: loaded.problems }
+    }
+    const { live: changed, restart: needsRestart } = diffReload(config.current, loaded.config)
+    config.current = loaded.config
+    log.setLevel(loaded.config.basic.logLevel)
+    allow(loaded.config)
+    for (const warning of loaded.warnings) log.warn(warning)
+    log.info("configuration reloaded", { changed, needs_restart: needsRestart })
+    return { ok: true, changed, needsRestart }
+  }
+
+  const edge = createEdge({
+    config,
+    clock,
+    timers,
+    random: Math.random,
+    log,
+    providers: [gemini, codex],
+    metrics,
+    ready() {
+      const trouble = store.trouble()
+      return trouble === null ? [] : [trouble]
+    },
+    usage(query) {
+      usage.flush()
+      return usageReport(store.usage, query, clock.wall())
+    },
+    reload,
+    access: ({ requestId: request_id, principal: key, userAgent: agent, ms, ...entry }) =>
+      log.info("request", { request_id, ...entry, key, ms: Math.round(ms), agent }),
+  })
+
+  async function close(): Promise<void> {
+    await Promise.all(pools.map((pool) => pool.close(REFRESH_GRACE_MS)))
+    usage.close()
+    metrics.close()
+    store.close()
+  }
+
+  let url: string
+  try {
+    url = edge.listen().url
+  } catch (error) {
+    await close()
+    throw error
+  }
+  log.info("listening", { url, version: deps.version, pid: process.pid })
+
+  return {
+    url,
+    reload,
+    async stop(reason) {
+      log.info("draining", { reason, open: edge.active(), at_most_s: config.current.basic.drainTimeoutMs / 1000 })
+      edge.drain()
+      const idle = () => edge.active() === 0
+      let clean = await until(idle, config.current.basic.drainTimeoutMs)
+      if (!clean) {
+        log.warn("drain timeout: open streams are ended", { open: edge.active() })
+        for (const relay of relays) relay.abortAll()
+        await until(idle, LAST_WORDS_MS)
+        clean = false
+      }
+      await edge.stop(!clean)
+      await close()
+      log.info("stopped", { clean })
+      return clean
+    },
+  }
+}
+
+/** Polls, since what it waits for has many causes; true when it came in time. */
+async function until(condition: () => boolean, ms: number): Promise<boolean> {
+  const deadline = clock.mono() + ms
+  while (!condition()) {
+    if (clock.mono() >= deadline) return false
+    await Bun.sleep(20)
+  }
+  return true
+}
