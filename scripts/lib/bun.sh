@@ -1,7 +1,7 @@
 # Gets the pinned Bun. Sourced by the scripts beside this folder, with `root` set to the project's folder:
 #
 #     . "$root/scripts/lib/bun.sh"
-#     get_bun || exit 1        # afterwards $bun is the path of the pinned Bun, which also comes first on PATH
+#     get_bun || exit 1        # afterwards $bun is the path of the pinned Bun, and "bun" on PATH is it
 #
 # Needs a POSIX shell; Node with npm only where no Bun of that very version is found. The version stands in one
 # place, "packageManager" in package.json.
@@ -80,10 +80,10 @@ get_bun() {
       rm -rf "$kept"
       fetch_bun "$version" "$kept" || return 1
     fi
+    # Scripts started from here must find this very Bun, not another one.
+    PATH="$kept/bin:$PATH"
+    export PATH
   fi
-  # Scripts started from here must find this very Bun, not another one further down PATH.
-  PATH="$(dirname "$bun"):$PATH"
-  export PATH
 }
 
 # Installs exactly what bun.lock says. No package's install script is run.

@@ -91,5 +91,6 @@ await report({
 
   unknownModel: () => failure(() => ai.models.generateContent({ model: "gemini-none", contents: "x" })),
 
-  badRequest: () => failure(() => ai.models.generateContent({ model, contents: [] })),
+  badRequest: () =>
+    failure(() => ai.models.generateContent({ model, contents: [{ role: "narrator", parts: [{ text: "x" }] }] })),
 })

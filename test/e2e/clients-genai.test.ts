@@ -74,5 +74,9 @@ test("errors come in the shape that the SDK reads", () => {
 })
 
 test("what the upstream refuses as invalid reaches the client word for word", () => {
-  expect(results.badRequest).toMatchObject({ name: "ApiError", status: 400 })
+  expect(results.badRequest).toMatchObject({
+    name: "ApiError",
+    status: 400,
+    message: expect.stringContaining("Please use a valid role: user, model."),
+  })
 })
