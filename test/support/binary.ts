@@ -93,7 +93,7 @@ export async function startPollux(options: StartOptions = {}): Promise<Running> 
   let url = ""
 
   const start = async () => {
-    const from = parsed.length
+    const from = stdout.length
     const started = Bun.spawn([binary, ...(options.args ?? [])], {
       cwd,
       stdin: "ignore",
@@ -123,8 +123,10 @@ export async function startPollux(options: StartOptions = {}): Promise<Running> 
     url = await until(
       "Pollux says where it listens",
       () => {
-        const line = parsed.slice(from).find((entry) => entry.event === "listening")
-        if (line !== undefined) return String(line.url).replace(/\/$/, "")
+        const line = stdout.slice(from).find((text) => /\blistening\b/.test(text))
+        // Stands in both forms of the log.
+        const named = /\bhttps?:\/\/[\w.:[\]-]+/.exec(line ?? "")
+        if (named !== null) return named[0]
         return started.exitCode === null && started.signalCode === null ? null : ""
       },
       options.startWithin ?? START_WITHIN,
