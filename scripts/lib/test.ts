@@ -13,7 +13,7 @@ const root = resolve(import.meta.dir, "../..")
 /** Checks of the sources, done before any test. */
 const CHECKS: readonly { readonly name: string; readonly command: readonly string[] }[] = [
   { name: "types", command: ["bun", "check"] },
-  { name: "style", command: ["bun", "x", "biome", "ci", "."] },
+  { name: "style", command: ["bun", "x", "biome", "ci", "--colors=off", "."] },
 ]
 
 /**
