@@ -112,6 +112,7 @@ export interface Notes {
   readonly usage: TokenUsage | null
   readonly quotas: readonly QuotaWindow[]
   readonly plan: string | null
+  /** This answer's name as a session, exactly as `sessions` of a later call that refers to it would say it; or null. */
   readonly responseId: string | null
   /** An error the upstream put into a committed stream (JSON text), to be judged for the credential's sake only. */
   readonly lateError: string | null
