@@ -1,4 +1,5 @@
 import type { Assembler, Failure } from "./ports.ts"
+import type { Ticker, Ticking } from "./ticker.ts"
 
 /** How much of a failed answer's body is read. */
 export const ERROR_BODY_BYTES = 256 * 1024
@@ -29,30 +30,47 @@ export async function readErrorBody(response: Response, limit: number = ERROR_BO
   return text
 }
 
-export interface UnaryRead {
-  /** Called per chunk, for the idle limit. */
-  readonly onChunk: () => void
-  readonly limit?: number
-}
-
 /**
- * Reads an answer into its assembler until the body ends, the assembler has what it needs, or finds a failure. Null: go on to
- * `finish`. Rejects with what reading rejects with.
+ * Reads an answer into its assembler. "ended": the body is at its end; "done": the assembler has what it needs before that.
+ * Each chunk is told to `watch`, for the idle limit. Rejects with what reading rejects with.
  */
 export async function readUnary(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   assembler: Assembler,
-  { onChunk, limit = UNARY_BYTES }: UnaryRead,
-): Promise<Failure | null> {
+  watch: { onChunk(): void },
+  limit: number = UNARY_BYTES,
+): Promise<Failure | "ended" | "done"> {
   let size = 0
   while (true) {
     const { done, value } = await reader.read()
-    if (done) return assembler.failure
-    onChunk()
+    if (done) return assembler.failure ?? "ended"
+    watch.onChunk()
     size += value.length
     if (size > limit) return { kind: "cut", detail: `the answer is larger than ${limit} bytes` }
     assembler.push(value)
     if (assembler.failure !== null) return assembler.failure
-    if (assembler.done) return null
+    if (assembler.done) return "done"
   }
+}
+
+/**
+ * Gives an upstream whose answer is complete a little time to end by itself, so that its connection can be used again; then
+ * cancels it. What it still sends is dropped.
+ */
+export function letEnd(reader: ReadableStreamDefaultReader<Uint8Array>, ticker: Ticker, ms: number): void {
+  const due = ticker.due(ms)
+  const limit: Ticking = {
+    tick(now) {
+      if (now < due) return
+      ticker.remove(limit)
+      void reader.cancel().catch(() => undefined)
+    },
+  }
+  const drop = async (): Promise<void> => {
+    while (!(await reader.read()).done);
+  }
+  ticker.add(limit)
+  void drop()
+    .catch(() => undefined)
+    .finally(() => ticker.remove(limit))
 }

@@ -2,16 +2,13 @@ import type { Clock, Live, Random, Timers } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import type { Acquired, Ask, Lease, Pool, Refusal } from "../scheduler/ports.ts"
 import type { LastError } from "../store/types.ts"
-import { readErrorBody, readUnary } from "./bodies.ts"
-import { describe, LiveStream, type Peeked, type StreamEnd } from "./live-stream.ts"
-import { networkFailure } from "./network.ts"
-import { peek } from "./peek.ts"
+import { Attempt, type Attempted } from "./attempt.ts"
+import { describe, LiveStream, type StreamEnd } from "./live-stream.ts"
 import type {
   CallBase,
+  ClientError,
   Failure,
   Inbound,
-  Notes,
-  Opened,
   Provider,
   Recorder,
   RelayRefusal,
@@ -20,16 +17,16 @@ import type {
   Verdict,
 } from "./ports.ts"
 import { bodyOf, CLIENT_GONE, reply } from "./reply.ts"
-import type { Ticker, Ticking } from "./ticker.ts"
-import { Tries } from "./tries.ts"
+import type { Ticker } from "./ticker.ts"
+import { type Retry, Tries } from "./tries.ts"
 
 /** Longest wait for a lease, in milliseconds: a token refresh may be in flight (DESIGN section 3). */
 export const LEASE_WAIT_MS = 30_000
-/** Longest reading of a failed answer's body, in milliseconds. */
-export const ERROR_BODY_MS = 10_000
 
 const MESSAGE_LENGTH = 300
 const NOBODY: ReadonlySet<number> = new Set()
+/** Should a provider fail to word even its own failure. */
+const SPEECHLESS: ClientError = { status: 500, body: '{"error":{"message":"Internal error."}}' }
 
 export interface JourneyDeps<C extends CallBase> {
   readonly provider: Provider<C>
@@ -50,30 +47,25 @@ export interface JourneyDeps<C extends CallBase> {
  * One client request from its first lease to its last byte (DESIGN section 4). Whatever happens, each lease is released once,
  * and the request is recorded once.
  */
-export class Journey<C extends CallBase> implements Ticking, EventListenerObject {
+export class Journey<C extends CallBase> implements EventListenerObject {
   private readonly settings: RelaySettings
   private readonly startedAt: number
+  /** Ends the wait for a lease and the attempt; a new one after a time limit used it up. */
   private controller = new AbortController()
   private lease: Lease | null = null
+  private attempt: Attempt<C> | null = null
+  /** Whether `attempt` was made with `lease`, and not with one before. */
+  private sent = false
   private tries: Tries<C> | null = null
-  private notes: Notes | null = null
   private stream: LiveStream | null = null
+  private wake: (() => void) | null = null
   private stopped: "client_gone" | "draining" | null = null
   private finished = false
 
   private attempts = 0
   private credential: number | null = null
-  private status: number | null = null
-  private attemptAt = 0
   private queueMs = 0
   private waitedMs = 0
-  private firstByteMs: number | null = null
-
-  /** When the attempt's time limit strikes, in the ticker's time. */
-  private due = Number.POSITIVE_INFINITY
-  private stage: "first_byte" | "idle" = "first_byte"
-  private expired = false
-  private wake: (() => void) | null = null
 
   constructor(
     private readonly deps: JourneyDeps<C>,
@@ -90,32 +82,26 @@ export class Journey<C extends CallBase> implements Ticking, EventListenerObject
       if (signal.aborted) this.stop("client_gone")
       else signal.addEventListener("abort", this)
       while (true) {
-        const refusal = await this.acquire()
+        const asked = this.acquire()
+        const refusal = asked instanceof Promise ? await asked : asked
         if (this.stopped !== null) return this.left()
         if (refusal !== null) return this.refused(refusal)
-        const answer = await this.attempt()
-        if (answer instanceof Response) return answer
-        if (this.stopped !== null) return this.left()
-        const retry = this.judge(answer)
-        if (retry === null) return this.giveUp()
+        const attempted = await this.send()
+        if (this.stopped !== null) return this.left(attempted)
+        if (attempted.kind === "whole") return this.answer(attempted)
+        if (attempted.kind === "stream") return this.commit(attempted)
+        const retry = this.judge(attempted.failure)
+        if (retry === null) return this.giveUp({ why: "exhausted" })
         if (retry.amend !== null) this.call = retry.amend
         if (retry.delayMs > 0) await this.pause(retry.delayMs)
         if (this.stopped !== null) return this.left()
       }
     } catch (error) {
-      this.deps.log.error("request_failed_inside", {
-        requestId: this.inbound.id,
-        provider: this.deps.provider.name,
-        error: describe(error),
-        stack: error instanceof Error ? error.stack : undefined,
-      })
-      this.controller.abort()
-      this.endAttempt("internal", null, false)
-      return this.finish(this.deps.provider.refuse({ why: "internal" }, this.call))
+      return this.broken(error)
     }
   }
 
-  /** The client's abort signal, as an EventListener without a closure. */
+  /** The client's abort signal, as a listener without a closure. */
   handleEvent(): void {
     this.stop("client_gone")
   }
@@ -124,225 +110,145 @@ export class Journey<C extends CallBase> implements Ticking, EventListenerObject
   stop(why: "client_gone" | "draining"): void {
     if (this.finished || this.stopped !== null) return
     this.stopped = why
-    if (this.stream !== null) {
-      void this.stream.stop(why === "draining" ? "cut" : why)
-      return
+    if (this.stream !== null) void this.stream.stop(why === "draining" ? "cut" : why)
+    else {
+      this.controller.abort()
+      this.wake?.()
     }
-    this.controller.abort()
-    this.wake?.()
   }
 
-  tick(now: number): void {
-    if (now < this.due) return
-    this.due = Number.POSITIVE_INFINITY
-    this.expired = true
-    this.controller.abort()
-  }
-
-  /** Gets a lease; null when there is one. */
-  private async acquire(): Promise<Refusal | null> {
+  /** Gets a lease; null when there is one. In the same turn, if the pool need not wait. */
+  private acquire(): Refusal | null | Promise<Refusal | null> {
     const { pool, clock } = this.deps
-    while (true) {
-      const { tries } = this
-      const from = clock.mono()
-      const ask: Ask = {
-        model: this.call.model,
-        sessions: this.call.sessions,
-        exclude: tries?.exclude ?? NOBODY,
-        avoid: tries?.avoid ?? NOBODY,
-        only: tries?.only ?? null,
-        deadline: tries === null ? from + LEASE_WAIT_MS : Math.min(from + LEASE_WAIT_MS, this.windowEnd),
-        signal: this.controller.signal,
-      }
-      const answer = pool.acquire(ask)
-      let acquired: Acquired
-      if (answer instanceof Promise) {
-        acquired = await answer
-        this.queueMs += clock.mono() - from
-      } else acquired = answer
-      if (acquired.lease !== null) {
-        this.lease = acquired.lease
-        this.credential = acquired.lease.credential
-        if (this.stopped !== null) this.endAttempt(this.stopped, null, false)
-        return null
-      }
-      if (tries === null || tries.only === null || this.stopped !== null) return acquired.refusal
-      tries.widen()
+    const { tries } = this
+    const now = clock.mono()
+    const ask: Ask = {
+      model: this.call.model,
+      sessions: this.call.sessions,
+      exclude: tries?.exclude ?? NOBODY,
+      avoid: tries?.avoid ?? NOBODY,
+      only: tries?.only ?? null,
+      deadline: tries === null ? now + LEASE_WAIT_MS : Math.min(now + LEASE_WAIT_MS, this.windowEnd),
+      signal: this.controller.signal,
     }
+    const acquired = pool.acquire(ask)
+    if (!(acquired instanceof Promise)) return this.acquired(acquired)
+    return acquired.then((late) => {
+      this.queueMs += clock.mono() - now
+      return this.acquired(late)
+    })
+  }
+
+  private acquired({ lease, refusal }: Acquired): Refusal | null | Promise<Refusal | null> {
+    if (lease !== null) {
+      this.lease = lease
+      return null
+    }
+    const { tries } = this
+    if (tries === null || tries.only === null || this.stopped !== null) return refusal
+    tries.widen()
+    return this.acquire()
   }
 
   private get windowEnd(): number {
     return this.startedAt + this.settings.retryWindowMs
   }
 
-  /** Sends once. An answer for the client, or why there is none. */
-  private async attempt(): Promise<Response | Failure> {
-    const { provider, clock, ticker, log } = this.deps
-    const { lease } = this
-    if (lease === null) throw new Error("attempt without a lease")
+  private async send(): Promise<Attempted> {
+    const { lease, settings } = this
+    if (lease === null) throw new Error("there is no lease to send with")
+    const { provider, clock, timers, ticker } = this.deps
     if (this.controller.signal.aborted) this.controller = new AbortController()
     this.attempts++
-    this.status = null
-    this.firstByteMs = null
-    this.notes = null
-    this.expired = false
-    this.stage = "first_byte"
-    this.attemptAt = clock.mono()
-    ticker.add(this)
-    this.due = ticker.due(this.settings.firstByteTimeoutMs)
-    let reader: ReadableStreamDefaultReader<Uint8Array> | null = null
+    this.credential = lease.credential
+    const attempt = new Attempt<C>({ provider, clock, timers, ticker, settings }, this.controller)
+    this.attempt = attempt
+    this.sent = true
     try {
-      const response = await provider.send(lease, this.call, this.controller.signal)
-      this.status = response.status
-      if (!response.ok) {
-        this.due = ticker.due(Math.min(ERROR_BODY_MS, this.settings.firstByteTimeoutMs))
-        const body = await readErrorBody(response)
-        return { kind: "status", status: response.status, headers: response.headers, body }
-      }
-      const opened = provider.open(response, this.call, lease)
-      if (opened.response.body === null) return { kind: "empty" }
-      reader = opened.response.body.getReader()
-      return await this.receive(opened, reader)
-    } catch (error) {
-      if (this.expired) return { kind: "timeout", stage: this.stage }
-      if (this.stopped !== null) return { kind: "cut", detail: this.stopped }
-      if (this.status === null) return networkFailure(error)
-      if (reader === null) throw error
-      log.debug("answer_cut", { requestId: this.inbound.id, error: describe(error) })
-      return { kind: "cut", detail: describe(error) }
+      return await attempt.run(this.call, lease)
     } finally {
-      this.due = Number.POSITIVE_INFINITY
-      ticker.remove(this)
-      this.waitedMs += clock.mono() - this.attemptAt
-      if (reader !== null && this.stream === null) void reader.cancel().catch(() => undefined)
+      this.waitedMs += clock.mono() - attempt.startedAt
     }
   }
 
-  private readonly onChunk = (): void => {
-    if (this.firstByteMs === null) {
-      this.firstByteMs = this.deps.clock.mono() - this.attemptAt
-      this.stage = "idle"
-    }
-    this.due = this.deps.ticker.due(this.settings.idleTimeoutMs)
-  }
-
-  private async receive(opened: Opened, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Response | Failure> {
-    const { onChunk } = this
-    if (opened.mode === "unary") {
-      const { assembler } = opened
-      this.notes = assembler
-      const failure = await readUnary(reader, assembler, { onChunk })
-      if (failure !== null) return failure
-      const built = assembler.finish()
-      if ("kind" in built) return built
-      return this.answerWhole(opened, built)
-    }
-    this.notes = opened.framer
-    let cancelTimer = (): void => undefined
-    const after = (ms: number): Promise<null> =>
-      new Promise((resolve) => {
-        cancelTimer = this.deps.timers.after(ms, () => resolve(null))
-      })
-    try {
-      const peeked = await peek(reader, opened.framer, { onChunk, after })
-      return "kind" in peeked ? peeked : this.commit(opened, reader, peeked)
-    } finally {
-      cancelTimer()
-    }
-  }
-
-  private answerWhole(
-    opened: Opened & { mode: "unary" },
-    built: { readonly body: Uint8Array | string; readonly status: number },
-  ): Response | Failure {
-    if (this.stopped !== null) return { kind: "cut", detail: this.stopped }
+  private answer({ opened, body, status }: Attempted & { kind: "whole" }): Response {
     this.confirmMarks()
     this.endAttempt("ok", null, true)
     this.tellAttempts(opened.headers)
-    const size = typeof built.body === "string" ? Buffer.byteLength(built.body) : built.body.length
-    this.record(built.status, "complete", size)
-    return new Response(bodyOf(built.body), { status: built.status, headers: opened.headers })
+    this.record(status, "complete", typeof body === "string" ? Buffer.byteLength(body) : body.length)
+    return new Response(bodyOf(body), { status, headers: opened.headers })
   }
 
-  private commit(
-    opened: Opened & { mode: "stream" },
-    reader: ReadableStreamDefaultReader<Uint8Array>,
-    peeked: Peeked,
-  ): Response | Failure {
-    if (this.stopped !== null) return { kind: "cut", detail: this.stopped }
+  /** From here on there is no retry. */
+  private commit({ opened, reader, peeked }: Attempted & { kind: "stream" }): Response {
     this.confirmMarks()
     const { ticker, log, clock } = this.deps
+    const { status, headers } = opened.response
     const committedAt = clock.mono()
-    const status = opened.response.status
-    const stream = new LiveStream({
+    this.stream = new LiveStream({
       reader,
       framer: opened.framer,
       peeked,
       ticker,
       log,
       idleTimeoutMs: this.settings.idleTimeoutMs,
-      onEnd: (end) => this.streamEnded(end, opened, status, committedAt),
+      onEnd: (end) => this.streamEnded(end, headers, status, committedAt),
     })
-    this.stream = stream
     this.tellAttempts(opened.headers)
-    return new Response(stream.body(), { status, headers: opened.headers })
+    return new Response(this.stream.body(), { status, headers: opened.headers })
   }
 
   /** The last of a committed stream: what went wrong late is judged for the credential's sake only. */
-  private streamEnded(end: StreamEnd, opened: Opened, status: number, committedAt: number): void {
+  private streamEnded({ end, fault, bytes }: StreamEnd, headers: Headers, status: number, committedAt: number): void {
     try {
-      const late = this.notes === null || this.notes.lateError === null ? end.fault : this.lateFailure(opened)
-      const verdict = late === null ? null : this.reportLate(late)
-      const served = verdict === null && (end.end === "complete" || end.end === "client_gone")
-      this.endAttempt(verdict?.cause ?? (served ? "ok" : end.end), verdict?.message ?? null, served)
+      const error = this.attempt?.notes?.lateError ?? null
+      const late: Failure | null = error === null ? fault : { kind: "event", body: error, headers }
+      const verdict = late === null ? null : this.verdict(late)
+      if (verdict !== null && this.lease !== null) this.report(this.lease, verdict)
+      const served = verdict === null && (end === "complete" || end === "client_gone")
+      this.endAttempt(verdict?.cause ?? (served ? "ok" : end), verdict?.message ?? null, served)
     } catch (error) {
       this.deps.log.error("stream_end_failed", { requestId: this.inbound.id, error: describe(error) })
       this.endAttempt("internal", null, false)
     }
-    this.record(status, end.end, end.bytes, committedAt)
+    this.record(status, end, bytes, committedAt)
   }
 
-  private lateFailure(opened: Opened): Failure {
-    return { kind: "event", body: this.notes?.lateError ?? "", headers: opened.response.headers }
+  /** What a failed attempt means for its credential and for the request; ends its lease. */
+  private judge(failure: Failure): Retry<C> | null {
+    const { lease } = this
+    if (lease === null) throw new Error("there is no lease to judge")
+    const verdict = this.verdict(failure)
+    const { act } = verdict
+    if (act.do === "lacks" && act.tentative) {
+      this.history().hold({ lease, action: act, error: this.lastError(verdict) })
+    } else this.report(lease, verdict)
+    this.endAttempt(verdict.cause, verdict.message, false)
+    return this.history().next(verdict, lease.credential, this.deps.clock.mono(), this.deps.random)
   }
 
-  private reportLate(failure: Failure): Verdict<C> | null {
-    if (this.lease === null) return null
-    const { provider, pool, clock } = this.deps
-    const tries = this.tries ?? this.begin()
-    const verdict = provider.judge(failure, this.call, this.lease, tries.context(this.lease.credential, clock.wall()))
-    if (verdict.act.do !== "none") pool.report(this.lease, verdict.act, this.lastError(verdict))
-    return verdict
+  private verdict(failure: Failure): Verdict<C> {
+    const { lease } = this
+    if (lease === null) throw new Error("there is no lease to judge")
+    const context = this.history().context(lease.credential, this.deps.clock.wall())
+    return this.deps.provider.judge(failure, this.call, lease, context)
   }
 
-  private begin(): Tries<C> {
-    this.tries = new Tries<C>({ faults: this.settings.retryMaxTimes, windowEnd: this.windowEnd })
+  private report(lease: Lease, verdict: Verdict<C>): void {
+    if (verdict.act.do !== "none") this.deps.pool.report(lease, verdict.act, this.lastError(verdict))
+  }
+
+  private history(): Tries<C> {
+    this.tries ??= new Tries<C>({ faults: this.settings.retryMaxTimes, windowEnd: this.windowEnd })
     return this.tries
   }
 
-  /** What a failed attempt means; ends its lease. */
-  private judge(failure: Failure): ReturnType<Tries<C>["next"]> {
-    const { lease } = this
-    if (lease === null) throw new Error("verdict without a lease")
-    const { provider, pool, clock, random } = this.deps
-    const tries = this.tries ?? this.begin()
-    const verdict = provider.judge(failure, this.call, lease, tries.context(lease.credential, clock.wall()))
-    const { act } = verdict
-    if (act.do === "lacks" && act.tentative) tries.hold({ lease, action: act, error: this.lastError(verdict) })
-    else if (act.do !== "none") pool.report(lease, act, this.lastError(verdict))
-    this.endAttempt(verdict.cause, verdict.message, false)
-    return tries.next(verdict, lease.credential, clock.mono(), random)
+  private lastError({ cause, message }: Verdict<C>): LastError {
+    const at = this.deps.clock.wall()
+    return { at, status: this.attempt?.status ?? null, cause, message: message.slice(0, MESSAGE_LENGTH) }
   }
 
-  private lastError(verdict: Verdict<C>): LastError {
-    return {
-      at: this.deps.clock.wall(),
-      status: this.status,
-      cause: verdict.cause,
-      message: verdict.message.slice(0, MESSAGE_LENGTH),
-    }
-  }
-
+  /** What other credentials were said to lack is believed now that this one serves. */
   private confirmMarks(): void {
     if (this.tries === null || this.lease === null) return
     for (const { lease, action, error } of this.tries.confirmed(this.lease.credential)) {
@@ -350,63 +256,88 @@ export class Journey<C extends CallBase> implements Ticking, EventListenerObject
     }
   }
 
-  /** Releases the lease, if there is one, and records the attempt. */
+  /** Releases the lease, if there is one, and records the attempt it was used for, if there was one. */
   private endAttempt(cause: string, message: string | null, served: boolean): void {
-    const { lease, notes } = this
+    const { lease, call } = this
     if (lease === null) return
+    const attempt = this.sent ? this.attempt : null
     this.lease = null
-    const { sessions } = this.call
+    this.sent = false
+    const notes = attempt?.notes ?? null
     const id = notes?.responseId ?? null
     this.deps.pool.release(lease, {
       served,
       quotas: notes?.quotas ?? [],
       plan: notes?.plan ?? null,
-      bind: !served ? [] : id === null ? sessions : [...sessions, id],
+      bind: !served ? [] : id === null ? call.sessions : [...call.sessions, id],
     })
+    if (attempt === null) return
+    const { recorder, provider, clock } = this.deps
     this.guarded(() =>
-      this.deps.recorder.attempt({
+      recorder.attempt({
         requestId: this.inbound.id,
-        provider: this.deps.provider.name,
-        model: this.call.model,
+        provider: provider.name,
+        model: call.model,
         credential: lease.credential,
         number: this.attempts,
-        status: this.status,
+        status: attempt.status,
         cause,
         message,
-        durationMs: this.deps.clock.mono() - this.attemptAt,
+        durationMs: clock.mono() - attempt.startedAt,
       }),
     )
   }
 
-  /** The pool has no lease. */
+  /** The pool has no lease: its own word counts if nothing was tried, or if every usable credential is limited. */
   private refused(refusal: Refusal): Response {
     const limited = refusal.why === "all_cooling" && refusal.quota
-    return this.tries === null || limited ? this.refuse(refusal) : this.giveUp(refusal)
+    return limited ? this.refuse(refusal) : this.giveUp(refusal)
+  }
+
+  /** The client hears of the most meaningful failure, or of the refusal if there was none. */
+  private giveUp(refusal: Refusal): Response {
+    const best = this.tries?.best ?? null
+    return best === null ? this.refuse(refusal) : this.finish(best.tell)
   }
 
   private refuse(why: RelayRefusal): Response {
     return this.finish(this.deps.provider.refuse(why, this.call))
   }
 
-  /** No further attempt: the client hears of the most meaningful failure. */
-  private giveUp(refusal: Refusal = { why: "exhausted" }): Response {
-    const best = this.tries?.best ?? null
-    return best === null ? this.refuse(refusal) : this.finish(best.tell)
+  private finish(error: ClientError): Response {
+    const response = reply(error)
+    this.tellAttempts(response.headers)
+    this.record(error.status, "refused", Buffer.byteLength(error.body))
+    return response
   }
 
   /** The request was stopped before anything was committed. */
-  private left(): Response {
+  private left(attempted?: Attempted): Response {
+    if (attempted?.kind === "stream") void attempted.reader.cancel().catch(() => undefined)
     this.endAttempt(this.stopped ?? "client_gone", null, false)
     if (this.stopped === "draining") return this.refuse({ why: "draining" })
     this.record(CLIENT_GONE, "client_gone", 0)
     return new Response(null, { status: CLIENT_GONE })
   }
 
-  private finish(error: Parameters<typeof reply>[0]): Response {
-    const response = reply(error)
-    this.tellAttempts(response.headers)
-    this.record(error.status, "refused", Buffer.byteLength(error.body))
-    return response
+  /** A fault of our own code: the client gets a 500 without details, the log gets them, and nothing leaks. */
+  private broken(error: unknown): Response {
+    const { log, provider } = this.deps
+    log.error("request_failed_inside", {
+      requestId: this.inbound.id,
+      provider: provider.name,
+      error: describe(error),
+      stack: error instanceof Error ? error.stack : undefined,
+    })
+    this.controller.abort()
+    let tell = SPEECHLESS
+    try {
+      this.endAttempt("internal", null, false)
+      tell = provider.refuse({ why: "internal" }, this.call)
+    } catch (again) {
+      log.error("request_failed_inside", { requestId: this.inbound.id, error: describe(again) })
+    }
+    return this.finish(tell)
   }
 
   private tellAttempts(headers: Headers): void {
@@ -415,16 +346,18 @@ export class Journey<C extends CallBase> implements Ticking, EventListenerObject
     if (this.credential !== null) headers.set("x-pollux-credential", String(this.credential))
   }
 
+  /** Waits before a retry; `stop` ends the wait. */
   private pause(ms: number): Promise<void> {
-    const from = this.deps.clock.mono()
+    const { clock, timers } = this.deps
+    const from = clock.mono()
     return new Promise((resolve) => {
       const done = (): void => {
         cancel()
         this.wake = null
-        this.waitedMs += this.deps.clock.mono() - from
+        this.waitedMs += clock.mono() - from
         resolve()
       }
-      const cancel = this.deps.timers.after(ms, done)
+      const cancel = timers.after(ms, done)
       this.wake = done
     })
   }
@@ -432,25 +365,26 @@ export class Journey<C extends CallBase> implements Ticking, EventListenerObject
   private record(status: number, end: RequestRecord["end"], bytes: number, committedAt?: number): void {
     if (this.finished) return
     this.finished = true
-    this.inbound.signal.removeEventListener("abort", this)
-    const now = this.deps.clock.mono()
-    const durationMs = now - this.inbound.startedAt
-    const own = (committedAt ?? now) - this.inbound.startedAt - this.queueMs - this.waitedMs
+    const { inbound, call, attempt, attempts, credential, queueMs } = this
+    const { provider, recorder, clock } = this.deps
+    inbound.signal.removeEventListener("abort", this)
+    const now = clock.mono()
+    const own = (committedAt ?? now) - inbound.startedAt - queueMs - this.waitedMs
     this.guarded(() =>
-      this.deps.recorder.finish({
-        inbound: this.inbound,
-        provider: this.deps.provider.name,
-        model: this.call.model,
-        stream: this.call.stream,
+      recorder.finish({
+        inbound,
+        provider: provider.name,
+        model: call.model,
+        stream: call.stream,
         status,
-        attempts: this.attempts,
-        credential: this.credential,
-        queueMs: this.queueMs,
-        firstByteMs: this.firstByteMs,
-        durationMs,
+        attempts,
+        credential,
+        queueMs,
+        firstByteMs: attempt?.firstByteMs ?? null,
+        durationMs: now - inbound.startedAt,
         overheadMs: Math.max(0, own),
         bytes,
-        usage: this.notes?.usage ?? null,
+        usage: attempt?.notes?.usage ?? null,
         end,
       }),
     )

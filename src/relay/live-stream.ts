@@ -7,6 +7,8 @@ export const KEEP_ALIVE_MS = 15_000
 /** How long the upstream may linger after the protocol's terminal event, in milliseconds. */
 export const GRACE_MS = 1_000
 
+const ENDED_EARLY: Failure = { kind: "cut", detail: "the upstream ended the stream without its last event" }
+
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 type Sink = ReadableStreamDirectController
 
@@ -59,6 +61,7 @@ export class LiveStream implements Ticking {
 
   constructor(private readonly parts: StreamParts) {
     this.upstreamAt = this.writtenAt = parts.ticker.now
+    this.noteDone()
     parts.ticker.add(this)
   }
 
@@ -118,19 +121,19 @@ export class LiveStream implements Ticking {
         if (typeof taken !== "number") await this.caughtUp(taken)
       }
       if (this.over) return
-      if (peeked.ended) return this.ended()
+      if (peeked.ended) return this.finish("complete", null, null)
       while (!this.over) {
         const { done, value } = await (read ?? reader.read())
         read = null
         if (this.over) return
-        if (done) return this.ended()
+        if (done) return this.finish("complete", null, null)
         this.upstreamAt = ticker.now
         const out = framer.push(value)
         if (out !== null) {
           const taken = this.write(out)
           if (typeof taken !== "number") await this.caughtUp(taken)
         }
-        if (this.doneAt === 0 && framer.phase === "done") this.doneAt = ticker.due(0)
+        this.noteDone()
       }
     } catch (error) {
       if (this.over) return
@@ -141,14 +144,9 @@ export class LiveStream implements Ticking {
     }
   }
 
-  /** A clean EOF; whether it came too early, the framer knows. */
-  private ended(): void {
-    if (this.over) return
-    const { framer } = this.parts
-    const fault: Failure | null = framer.incomplete
-      ? { kind: "cut", detail: "the upstream ended the stream without its last event" }
-      : null
-    this.finish(fault === null ? "complete" : "cut", null, fault)
+  /** The terminal event came: the upstream has a little time left to end by itself, so that its connection can be used again. */
+  private noteDone(): void {
+    if (this.doneAt === 0 && this.parts.framer.phase === "done") this.doneAt = this.parts.ticker.due(0)
   }
 
   private write(bytes: Uint8Array): number | Promise<number> {
@@ -166,25 +164,27 @@ export class LiveStream implements Ticking {
     this.upstreamAt = this.parts.ticker.now
   }
 
-  /** `tell` goes to the framer, which ends the client's stream accordingly; `fault` is what is judged. */
+  /**
+   * Ends the client's stream. `tell` goes to the framer: why the upstream's part ended, null for a clean EOF, which may still
+   * have come too early. `fault` is what is judged.
+   */
   private finish(end: RequestRecord["end"], tell: Failure | null, fault: Failure | null): void {
     this.over = true
     const { framer, peeked, ticker, log, onEnd } = this.parts
     ticker.remove(this)
-    let last: Uint8Array | null = null
     try {
-      if (!peeked.ended) last = framer.end(tell)
-    } catch (error) {
-      log.error("framer_failed", { error: describe(error) })
-    }
-    if (end !== "client_gone") {
+      const last = peeked.ended ? null : framer.end(tell)
       if (this.sink === null) this.unsent = last
-      else {
+      else if (end !== "client_gone") {
         if (last !== null) this.write(last)
         this.sink.close()
       }
+    } catch (error) {
+      log.error("stream_end_failed", { error: describe(error) })
+      this.sink?.close()
     }
-    onEnd({ end, fault, bytes: this.bytes })
+    const short = end === "complete" && framer.incomplete
+    onEnd(short ? { end: "cut", fault: ENDED_EARLY, bytes: this.bytes } : { end, fault, bytes: this.bytes })
   }
 
   private cancelUpstream(): Promise<void> {

@@ -44,10 +44,10 @@ export class Ticker {
     this.now = this.clock.mono()
     this.cancel = this.timers.after(TICK_MS, () => {
       this.cancel = null
-      this.now = this.clock.mono()
+      // Before the members, so that one that throws does not end the time of all.
+      if (this.members.size > 0) this.arm()
       // A member may leave, or another come, while it is being ticked; a Set allows both.
       for (const member of this.members) member.tick(this.now)
-      if (this.members.size > 0 && this.cancel === null) this.arm()
     })
   }
 }

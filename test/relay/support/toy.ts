@@ -65,6 +65,7 @@ class ToyFramer implements Framer {
 
   private see(text: string): void {
     this.events++
+    if (text === "[DONE]") return
     const { kind, id } = JSON.parse(text)
     if (kind === "text") this.phase = "flowing"
     if (kind === "end") {

@@ -1,0 +1,142 @@
+import type { Clock, Timers } from "../observe/clock.ts"
+import type { Lease } from "../scheduler/ports.ts"
+import { letEnd, readErrorBody, readUnary } from "./bodies.ts"
+import { describe, GRACE_MS, type Peeked } from "./live-stream.ts"
+import { networkFailure } from "./network.ts"
+import { peek } from "./peek.ts"
+import type { CallBase, Failure, Notes, Opened, Provider, RelaySettings } from "./ports.ts"
+import type { Ticker, Ticking } from "./ticker.ts"
+
+/** Longest reading of a failed answer's body, in milliseconds. */
+export const ERROR_BODY_MS = 10_000
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+type StreamOpened = Opened & { readonly mode: "stream" }
+type UnaryOpened = Opened & { readonly mode: "unary" }
+
+export type Attempted =
+  | { readonly kind: "failed"; readonly failure: Failure }
+  | {
+      readonly kind: "whole"
+      readonly opened: UnaryOpened
+      readonly body: Uint8Array | string
+      readonly status: number
+    }
+  | { readonly kind: "stream"; readonly opened: StreamOpened; readonly reader: Reader; readonly peeked: Peeked }
+
+export interface AttemptDeps<C extends CallBase> {
+  readonly provider: Provider<C>
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly ticker: Ticker
+  readonly settings: RelaySettings
+}
+
+/**
+ * One call of the upstream: sent once, then read until it is a failure, a whole answer, or a stream worth committing.
+ *
+ * The first-byte limit runs from the sending to the first byte of a 2xx body, the connection's making included; from then on
+ * the idle limit runs between chunks. Aborting `controller` ends it at any time.
+ */
+export class Attempt<C extends CallBase> implements Ticking {
+  readonly startedAt: number
+  /** The upstream's status, once its head came. */
+  status: number | null = null
+  /** From the sending to the first byte that counted; null if none came. */
+  firstByteMs: number | null = null
+  notes: Notes | null = null
+
+  /** When the current limit strikes, in the ticker's time. */
+  private due: number
+  private stage: "first_byte" | "idle" = "first_byte"
+  private expired = false
+
+  constructor(
+    private readonly deps: AttemptDeps<C>,
+    private readonly controller: AbortController,
+  ) {
+    this.startedAt = deps.clock.mono()
+    this.due = deps.ticker.due(deps.settings.firstByteTimeoutMs)
+  }
+
+  tick(now: number): void {
+    if (now < this.due) return
+    this.due = Number.POSITIVE_INFINITY
+    this.expired = true
+    this.controller.abort()
+  }
+
+  /** Rejects only by a fault of the provider's code. */
+  async run(call: C, lease: Lease): Promise<Attempted> {
+    const { provider, ticker } = this.deps
+    ticker.add(this)
+    let reader: Reader | null = null
+    try {
+      const response = await provider.send(lease, call, this.controller.signal)
+      this.status = response.status
+      if (!response.ok) return failed(await this.readFailure(response))
+      const opened = provider.open(response, call, lease)
+      if (opened.response.body === null) return failed({ kind: "empty" })
+      reader = opened.response.body.getReader()
+      const attempted = opened.mode === "unary" ? await this.readWhole(opened, reader) : await this.peek(opened, reader)
+      if (attempted.kind === "failed") void reader.cancel().catch(ignore)
+      return attempted
+    } catch (error) {
+      if (this.expired) return failed({ kind: "timeout", stage: this.stage })
+      if (this.status === null) return failed(networkFailure(error))
+      if (reader === null) throw error
+      void reader.cancel().catch(ignore)
+      return failed({ kind: "cut", detail: describe(error) })
+    } finally {
+      ticker.remove(this)
+    }
+  }
+
+  /** A chunk of a 2xx body came. */
+  onChunk(): void {
+    if (this.firstByteMs === null) {
+      this.firstByteMs = this.deps.clock.mono() - this.startedAt
+      this.stage = "idle"
+    }
+    this.due = this.deps.ticker.due(this.deps.settings.idleTimeoutMs)
+  }
+
+  private async readFailure(response: Response): Promise<Failure> {
+    const { clock, ticker, settings } = this.deps
+    this.firstByteMs = clock.mono() - this.startedAt
+    this.due = ticker.due(Math.min(ERROR_BODY_MS, settings.firstByteTimeoutMs))
+    const body = await readErrorBody(response)
+    return { kind: "status", status: response.status, headers: response.headers, body }
+  }
+
+  private async readWhole(opened: UnaryOpened, reader: Reader): Promise<Attempted> {
+    const { assembler } = opened
+    this.notes = assembler
+    const read = await readUnary(reader, assembler, this)
+    if (typeof read !== "string") return failed(read)
+    if (read === "done") letEnd(reader, this.deps.ticker, GRACE_MS)
+    const built = assembler.finish()
+    return "kind" in built ? failed(built) : { kind: "whole", opened, body: built.body, status: built.status }
+  }
+
+  private async peek(opened: StreamOpened, reader: Reader): Promise<Attempted> {
+    this.notes = opened.framer
+    let cancelTimer = ignore
+    const after = (ms: number): Promise<null> =>
+      new Promise((resolve) => {
+        cancelTimer = this.deps.timers.after(ms, () => resolve(null))
+      })
+    try {
+      const peeked = await peek(reader, opened.framer, { onChunk: () => this.onChunk(), after })
+      return "kind" in peeked ? failed(peeked) : { kind: "stream", opened, reader, peeked }
+    } finally {
+      cancelTimer()
+    }
+  }
+}
+
+function failed(failure: Failure): Attempted {
+  return { kind: "failed", failure }
+}
+
+function ignore(): void {}
