@@ -1,3 +1,4 @@
+import { reactivate } from "./changes.ts"
 import { isSealed, tokenHash } from "./cipher.ts"
 import { seedId } from "./seeds.ts"
 import type { Tables } from "./tables.ts"
@@ -9,29 +10,18 @@ interface Candidate extends SeedHint {
 }
 
 /**
- * Decides for each refresh token handed in whether it is one of ours, and records it. Runs inside the caller's transaction;
- * `reactivate` is called for a credential whose own stored token was handed in.
+ * Decides for each refresh token handed in whether it is one of ours, and records it. Runs inside the caller's transaction.
  */
-export function admit(
-  tables: Tables,
-  hints: readonly SeedHint[],
-  now: number,
-  reactivate: (credential: number) => void,
-): SeedOutcome[] {
+export function admit(tables: Tables, hints: readonly SeedHint[], now: number): SeedOutcome[] {
   const candidates = new Map<string, Candidate>()
   for (const hint of hints) {
     const hash = tokenHash(hint.refreshToken)
     if (!candidates.has(hash)) candidates.set(hash, { ...hint, hash })
   }
-  return [...candidates.values()].map((candidate) => admitOne(tables, candidate, now, reactivate))
+  return [...candidates.values()].map((candidate) => admitOne(tables, candidate, now))
 }
 
-function admitOne(
-  tables: Tables,
-  { hash, refreshToken, account }: Candidate,
-  now: number,
-  reactivate: (credential: number) => void,
-): SeedOutcome {
+function admitOne(tables: Tables, { hash, refreshToken, account }: Candidate, now: number): SeedOutcome {
   const { states, spent, seeds, credentials } = tables
   const row = seeds.byHash(hash)
   const end = (ending: Parameters<typeof seeds.end>[1]): string => {
@@ -47,7 +37,7 @@ function admitOne(
   }
 
   const holder = states.byTokenHash(hash)
-  if (holder !== null) reactivate(holder)
+  if (holder !== null) reactivate(tables, holder, now)
   // A seed that once became a credential is spent even when that was more tokens ago than are remembered.
   const became = row?.credential != null && credentials.exists(row.credential) ? row.credential : null
   const owner = holder ?? spent.owner(hash) ?? became

@@ -52,15 +52,18 @@ export class Connection {
   readonly path: string
   readonly clock: Clock
   readonly #client: Database
+  readonly #logged: boolean
   #durability: Durability | null = null
   #trouble: string | null = null
   #probedAt = 0
   #probe: { run(values: { at: number }): unknown } | null = null
 
-  constructor(client: Database, path: string, clock: Clock) {
+  /** @param logged whether there is a write-ahead log: without one, an unsynced write could damage the file in a power cut */
+  constructor(client: Database, path: string, clock: Clock, logged: boolean) {
     this.#client = client
     this.path = path
     this.clock = clock
+    this.#logged = logged
     this.db = drizzle(client)
   }
 
@@ -131,7 +134,7 @@ export class Connection {
   }
 
   #transaction<T>(name: WriteName, durability: Durability, work: () => T): T {
-    this.#setDurability(durability)
+    this.#setDurability(this.#logged ? durability : "synced")
     fault(`${name}.begin`)
     this.#client.run("BEGIN IMMEDIATE")
     try {

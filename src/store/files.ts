@@ -54,5 +54,6 @@ export function warnIfShared(path: string, log: Log): void {
 }
 
 function modeOf(path: string): number | null {
-  return (statSync(path, { throwIfNoEntry: false })?.mode ?? null) === null ? null : statSync(path).mode & 0o777
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat === undefined ? null : stat.mode & 0o777
 }

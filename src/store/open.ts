@@ -21,6 +21,9 @@ export const IN_MEMORY = ":memory:"
 /** How long opening waits for another program that has the database locked, in milliseconds. */
 const OPENING_PATIENCE_MS = 5000
 
+/** What remains of the write-ahead log's file after a checkpoint. */
+const LONGEST_LOG_BYTES = 16 * 1024 * 1024
+
 export interface StoreOptions {
   /** Path of the file, relative to the working directory; made if it is not there. */
   readonly path: string
@@ -74,8 +77,7 @@ export function openStore(options: StoreOptions): Store {
 
   function assemble(client: Database, release: () => void): Store {
     const vault = new Vault(cipher)
-    const connection = new Connection(client, path, options.clock)
-    configure(client, path, log)
+    const connection = new Connection(client, path, options.clock, configure(client, path, log))
     const applied = connection.write("migrate", "synced", () => migrate(client, path))
     if (applied > 0) log.info("database schema brought up to date", { database: path, migrations: applied })
     if (reseal(connection, cipher, previous) > 0) scrub(connection, log)
@@ -134,20 +136,24 @@ function resolved(path: string): string {
 
 /**
  * WAL, so that a reader (a backup, a shell) never stops us. Freed pages are zeroed, so that a token that was replaced or
- * wiped is nowhere in the file.
+ * wiped is nowhere in the file, nor in a temporary one. @returns whether there is a write-ahead log
  */
-function configure(client: Database, path: string, log: Log): void {
+function configure(client: Database, path: string, log: Log): boolean {
   client.run(`PRAGMA busy_timeout = ${OPENING_PATIENCE_MS}`)
   client.run("PRAGMA foreign_keys = ON")
   client.run("PRAGMA secure_delete = ON")
+  client.run("PRAGMA temp_store = MEMORY")
+  client.run(`PRAGMA journal_size_limit = ${LONGEST_LOG_BYTES}`)
   const row: unknown = client.query("PRAGMA journal_mode = WAL").get()
   const mode = typeof row === "object" && row !== null && "journal_mode" in row ? row.journal_mode : null
-  if (mode !== "wal" && path !== IN_MEMORY) {
+  const logged = mode === "wal" || path === IN_MEMORY
+  if (!logged) {
     log.warn("the database cannot use a write-ahead log here (a network file system?); it works, but slower", {
       database: path,
       mode: String(mode),
     })
   }
+  return logged
 }
 
 /** Takes replaced values out of the file's free pages and its log; the values in use are safe already, so a failure is only told. */

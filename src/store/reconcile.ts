@@ -1,3 +1,4 @@
+import { forget, forgive } from "./changes.ts"
 import { tokenHash } from "./cipher.ts"
 import type { Row } from "./credentials.ts"
 import { ACTIVE, standingOf } from "./standing.ts"
@@ -54,19 +55,4 @@ function startOver(tables: Tables, row: Row, state: StateRow, now: number): void
   if (hash !== state.tokenHash) tables.spent.add(row.id, state.tokenHash, now)
   tables.spent.forget(hash)
   tables.states.witness(row.id, hash, row.updatedAt, now)
-}
-
-/** Cooldowns, marks, dead refresh, last error: gone. Observations (quotas, plan) and the open intent stay. */
-export function forgive(tables: Tables, id: number, now: number): void {
-  tables.conditions.forgive(id)
-  tables.states.setRefreshDead(id, null, now)
-  tables.states.setError(id, null, now)
-}
-
-/** Removes all that is known of a credential but its row. */
-export function forget(tables: Tables, id: number): void {
-  tables.states.remove(id)
-  tables.conditions.remove(id)
-  tables.spent.remove(id)
-  tables.bindings.remove(id)
 }

@@ -124,6 +124,11 @@ export class Seeds {
     query.run({ id, outcome: ending.outcome, credential, reason, detail, url, now })
   }
 
+  /** Only what is pending can fail: a seed adopted meanwhile (by a login) stays adopted. */
+  fail(id: number, reason: string, detail: string, url: string | null, now: number): void {
+    if (this.get(id)?.outcome === "pending") this.end(id, { outcome: "failed", reason, detail, url }, now)
+  }
+
   /** Forgets old final outcomes. */
   prune(now: number): void {
     this.#queries.pruneOld.run({ before: now - SEEDS_KEPT_MS })

@@ -1,13 +1,11 @@
 import type { Log } from "../observe/ports.ts"
 import { admit } from "./admission.ts"
-import { tokenHash } from "./cipher.ts"
-import type { Connection, Durability } from "./connection.ts"
-import type { Row } from "./credentials.ts"
-import { forget, forgive } from "./reconcile.ts"
-import { formatTime, parseTime } from "./rfc3339.ts"
+import { apply, applyLate, DURABILITY, forget } from "./changes.ts"
+import type { Connection } from "./connection.ts"
+import { parseTime } from "./rfc3339.ts"
 import { parseSeedId } from "./seeds.ts"
-import { ACTIVE, statusOf } from "./standing.ts"
 import { storedOf } from "./stored.ts"
+import { adopt, rotate } from "./succession.ts"
 import type { Tables } from "./tables.ts"
 import type {
   Binding,
@@ -17,24 +15,10 @@ import type {
   SeedHint,
   SeedOutcome,
   SeedRecord,
-  Standing,
   StateChange,
   Stored,
   TokenSet,
 } from "./types.ts"
-
-/** What a change must outlive: a word that an operator relies on, a power cut; what the upstream would say again, less. */
-const DURABILITY: Readonly<Record<StateChange["set"], Durability>> = {
-  standing: "synced",
-  refresh_dead: "synced",
-  clear: "synced",
-  intent_over: "relaxed",
-  cooldown: "relaxed",
-  cooldown_over: "relaxed",
-  mark: "relaxed",
-  mark_over: "relaxed",
-  error: "relaxed",
-}
 
 /** How long an ended cooldown is remembered for its strikes. */
 const STRIKES_KEPT_MS = 7 * 24 * 3_600_000
@@ -100,9 +84,7 @@ export class Source {
    * @returns an outcome for each different token, in the order given
    */
   addSeeds(hints: readonly SeedHint[], now: number): readonly SeedOutcome[] {
-    return this.#connection.write("seeds", "synced", () =>
-      admit(this.#tables, hints, now, (id) => this.#reactivate(id, now)),
-    )
+    return this.#connection.write("seeds", "synced", () => admit(this.#tables, hints, now))
   }
 
   /** Before a seed's refresh is sent. */
@@ -124,24 +106,16 @@ export class Source {
 
   failSeed(id: string, reason: string, detail: string, url: string | null, now: number): void {
     this.#onSeed(id, (seed) =>
-      this.#connection.write("seed_failed", "synced", () =>
-        this.#tables.seeds.end(seed, { outcome: "failed", reason, detail, url }, now),
-      ),
+      this.#connection.write("seed_failed", "synced", () => this.#tables.seeds.fail(seed, reason, detail, url, now)),
     )
   }
 
   /** Upsert on (sub, account): in rotation with a clean record; the token it replaces is remembered as spent. */
   adopt(seed: string | null, tokens: TokenSet, who: Identity, now: number): Stored {
     return this.#connection.write("adopt", "synced", () => {
-      const { credentials, seeds } = this.#tables
-      const existing = credentials.find(who.sub, who.account)
-      const id = existing === null ? this.#insert(tokens, who, now) : this.#replace(existing, tokens, who, now)
-      const seedRow = seed === null ? null : seeds.get(parseSeedId(seed) ?? 0)
-      if (seedRow !== null) {
-        this.#spend(id, [seedRow.hash, seedRow.tokens && tokenHash(seedRow.tokens.refreshToken)], tokens, now)
-        seeds.end(seedRow.id, { outcome: "adopted", credential: id }, now)
-      }
-      return this.#mustRead(id)
+      const stored = this.#stored(adopt(this.#tables, seed, tokens, who, now))
+      if (stored === null) throw new Error("an adopted credential is gone within its own transaction")
+      return stored
     })
   }
 
@@ -163,24 +137,21 @@ export class Source {
     who: Partial<Identity> | null,
     now: number,
   ): "stored" | "superseded" {
-    return this.#connection.write("rotate", "synced", () => {
-      const { credentials, states, conditions } = this.#tables
-      const row = credentials.get(id)
-      if (row === null || row.refreshToken !== witness) return "superseded"
-      const hash = tokenHash(tokens.refreshToken)
-      credentials.update(row, this.#ownIdentity(row, who ?? {}), tokens, row.status, now)
-      if (who?.plan) this.#setPlan(id, who.plan)
-      states.witness(id, hash, formatTime(now), now)
-      states.setRefreshDead(id, null, now)
-      conditions.endIntent(id)
-      this.#spend(id, [tokenHash(witness)], tokens, now)
-      return "stored"
-    })
+    const { result, clash } = this.#connection.write("rotate", "synced", () =>
+      rotate(this.#tables, id, witness, tokens, who ?? {}, now),
+    )
+    if (clash !== null) {
+      this.#log.warn("a refreshed credential claims the identity of another one; it keeps its own", {
+        credential: id,
+        other: clash,
+      })
+    }
+    return result
   }
 
   note(id: number, change: StateChange, now: number): void {
     this.#connection.write("note", DURABILITY[change.set], () => {
-      if (this.#tables.credentials.exists(id)) this.#apply(id, change, now)
+      if (this.#tables.credentials.exists(id)) apply(this.#tables, id, change, now)
     })
   }
 
@@ -195,7 +166,7 @@ export class Source {
       }
       for (const change of changes) {
         if (change.late === "unbind") this.#tables.bindings.unbind(change.session)
-        else if (exists(change.id)) this.#applyLate(change)
+        else if (exists(change.id)) applyLate(this.#tables, change)
       }
     })
     if (now >= this.#pruneAt) this.prune(now)
@@ -230,127 +201,8 @@ export class Source {
     return row === null ? null : storedOf(row, this.#tables.states.get(id), this.#tables.conditions.of(id))
   }
 
-  #mustRead(id: number): Stored {
-    const stored = this.#stored(id)
-    if (stored === null) throw new Error(`credential ${id} is gone within its own transaction`)
-    return stored
-  }
-
   #onSeed(id: string, work: (seed: number) => void): void {
     const seed = parseSeedId(id)
     if (seed !== null) work(seed)
-  }
-
-  #insert(tokens: TokenSet, who: Identity, now: number): number {
-    const { credentials, states, spent } = this.#tables
-    const hash = tokenHash(tokens.refreshToken)
-    const id = credentials.insert(who, tokens, now)
-    states.create(id, ACTIVE, hash, formatTime(now), now)
-    if (who.plan !== null) this.#setPlan(id, who.plan)
-    spent.forget(hash)
-    return id
-  }
-
-  #replace(row: Row, tokens: TokenSet, who: Identity, now: number): number {
-    const { credentials, states, conditions } = this.#tables
-    credentials.update(row, who, tokens, 1, now)
-    if (who.plan !== null) this.#setPlan(row.id, who.plan)
-    states.witness(row.id, tokenHash(tokens.refreshToken), formatTime(now), now)
-    states.setStanding(row.id, ACTIVE, now)
-    forgive(this.#tables, row.id, now)
-    conditions.endIntent(row.id)
-    this.#spend(row.id, [tokenHash(row.refreshToken)], tokens, now)
-    return row.id
-  }
-
-  /** Remembers tokens as spent, except the one that is in use now. */
-  #spend(id: number, hashes: readonly (string | null)[], current: TokenSet, now: number): void {
-    const inUse = tokenHash(current.refreshToken)
-    this.#tables.spent.forget(inUse)
-    for (const hash of hashes) if (hash !== null && hash !== inUse) this.#tables.spent.add(id, hash, now)
-  }
-
-  #ownIdentity(row: Row, who: Partial<Identity>): Partial<Identity> {
-    const sub = who.sub ?? row.sub
-    const account = who.account ?? row.account
-    const holder = this.#tables.credentials.find(sub, account)
-    if (holder === null || holder.id === row.id) return who
-    this.#log.warn("a refreshed credential claims the identity of another one; it keeps its own", {
-      credential: row.id,
-      other: holder.id,
-    })
-    return { ...who, sub: row.sub, account: row.account }
-  }
-
-  #reactivate(id: number, now: number): void {
-    this.#setStanding(id, ACTIVE, now)
-    forgive(this.#tables, id, now)
-  }
-
-  /** Keeps `status` of the credential table in step, which is what the Rust program reads. */
-  #setStanding(id: number, standing: Standing, now: number): void {
-    const { credentials, states } = this.#tables
-    const row = credentials.get(id)
-    if (row === null) return
-    states.setStanding(id, standing, now)
-    const status = statusOf(standing)
-    if (row.status === status) return
-    credentials.setStatus(id, status, now)
-    states.witness(id, tokenHash(row.refreshToken), formatTime(now), now)
-  }
-
-  #setPlan(id: number, plan: string): void {
-    if (!this.#tables.credentials.setPlan(id, plan)) this.#tables.states.setPlan(id, plan)
-  }
-
-  #apply(id: number, change: StateChange, now: number): void {
-    const { states, conditions } = this.#tables
-    switch (change.set) {
-      case "standing":
-        this.#setStanding(id, change.standing, now)
-        break
-      case "refresh_dead":
-        states.setRefreshDead(id, change.reason, now)
-        break
-      case "cooldown":
-        conditions.setCooldown(id, change.cooldown)
-        break
-      case "cooldown_over":
-        conditions.endCooldown(id, change.scope)
-        break
-      case "mark":
-        conditions.setMark(id, change.mark)
-        break
-      case "mark_over":
-        conditions.endMark(id, change.model)
-        break
-      case "error":
-        states.setError(id, change.error, now)
-        break
-      case "intent_over":
-        conditions.endIntent(id)
-        break
-      case "clear":
-        if (states.get(id)?.standing === "parked") states.setStanding(id, ACTIVE, now)
-        forgive(this.#tables, id, now)
-        break
-    }
-  }
-
-  #applyLate(change: Exclude<LateChange, { late: "unbind" }>): void {
-    switch (change.late) {
-      case "leased":
-        this.#tables.states.setLeased(change.id, change.at)
-        break
-      case "quota":
-        for (const window of change.windows) this.#tables.conditions.setQuota(change.id, window)
-        break
-      case "plan":
-        this.#setPlan(change.id, change.plan)
-        break
-      case "bind":
-        this.#tables.bindings.bind(change.session, change.id, change.at)
-        break
-    }
   }
 }
