@@ -9,6 +9,7 @@ import { gate } from "./gate.ts"
 import { type AccessEntry, type Endpoint, Guard, type Handler } from "./guard.ts"
 import { type HealthDeps, healthSpots } from "./health.ts"
 import { Listener } from "./listener.ts"
+import { OAuthDesk } from "./oauth-routes.ts"
 import { PathTable } from "./paths.ts"
 import { type ErrorShape, HttpError, type ProviderModule, type RouteTools } from "./ports.ts"
 import { resourceVerbs, type Verb } from "./resources.ts"
@@ -60,6 +61,8 @@ export function createEdge(deps: EdgeDeps): Edge {
   const wire = new Wire()
   const guard = new Guard({ ...deps, draining: () => draining })
   const feeds = new Feeds()
+  const listener = new Listener(handle, deps.log)
+  const desk = new OAuthDesk({ ...deps, guard, ownPort: () => listener.port })
   const app = new Elysia({ handler: { standardHostname: false }, normalize: false })
   const shapes = new Map<string, ErrorShape>()
   const verbs = new Map<string, Readonly<Record<string, Verb>>>()
@@ -86,7 +89,15 @@ export function createEdge(deps: EdgeDeps): Edge {
     shapes.set(name, shape)
     const tools: RouteTools = { api: (handler) => route({ access: "client", shape }, handler) }
     app.use(module.routes({ tools, relay: gate(relay, shape), pool }))
+    const oauth = desk.routes(module, { oauth: module.oauth, pool })
+    for (const path of [`/${name}/auth`, ...module.oauth.callbackPaths]) {
+      const handler = path === `/${name}/auth` ? oauth.enter : oauth.back
+      const open = route({ access: "open", shape: neutralShape }, handler)
+      app.get(path, open, { parse: "none" }).post(path, open, { parse: "none" })
+    }
+    app.get(`/${name}/login/:id`, route({ access: "admin", shape }, oauth.status), { parse: "none" })
     verbs.set(name, {
+      ...oauth.verbs,
       ...resourceVerbs({
         name,
         pool,
@@ -146,7 +157,6 @@ export function createEdge(deps: EdgeDeps): Edge {
     return app.fetch(routed)
   }
 
-  const listener = new Listener(handle, deps.log)
   return {
     listen: () => listener.listen(deps.config.current.basic.listenAddr, deps.config.current.basic.listenPort),
     handle,
@@ -154,13 +164,14 @@ export function createEdge(deps: EdgeDeps): Edge {
       draining = true
       feeds.close()
     },
-    active: () => listener.active,
+    active: () => listener.active + desk.active,
     ended(inbound) {
       if (inbound instanceof Journey) wire.settle(inbound.request)
     },
     async stop(force) {
       draining = true
       feeds.close()
+      desk.close()
       await listener.stop(force)
     },
   }

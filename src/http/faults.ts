@@ -30,7 +30,7 @@ export function errorBody(code: string, message: string): string {
   return JSON.stringify({ error: { code, message } })
 }
 
-/** A fault as an answer: the shape's body, with the headers that HTTP asks for (RFC 9110, 10.2.1 and 10.2.3). */
+/** A fault as an answer: the shape's body, with the headers that HTTP asks for (RFC 9110, 10.2.1, 10.2.3 and 11.6.1). */
 export function faultResponse(fault: EdgeFault, shape: ErrorShape): Response {
   const told: ClientError = shape(fault)
   const headers = new Headers({
@@ -39,6 +39,7 @@ export function faultResponse(fault: EdgeFault, shape: ErrorShape): Response {
   })
   const retryAfter = told.retryAfter ?? ("retryAfter" in fault ? fault.retryAfter : undefined)
   if (retryAfter !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfter))))
+  if (told.status === 401) headers.set("www-authenticate", 'Bearer realm="pollux"')
   if (fault.kind === "method_not_allowed") headers.set("allow", fault.allow)
   if (fault.kind === "draining" || fault.kind === "too_large") headers.set("connection", "close")
   return new Response(told.body, { status: told.status, headers })
