@@ -122,6 +122,7 @@ export class Journey<C extends CallBase> implements EventListenerObject {
     const { pool, clock } = this.deps
     const { tries } = this
     const now = clock.mono()
+    if (this.stopped === null && this.controller.signal.aborted) this.controller = new AbortController()
     const ask: Ask = {
       model: this.call.model,
       sessions: this.call.sessions,
@@ -158,7 +159,6 @@ export class Journey<C extends CallBase> implements EventListenerObject {
     const { lease, settings } = this
     if (lease === null) throw new Error("there is no lease to send with")
     const { provider, clock, timers, ticker } = this.deps
-    if (this.controller.signal.aborted) this.controller = new AbortController()
     this.attempts++
     this.credential = lease.credential
     const attempt = new Attempt<C>({ provider, clock, timers, ticker, settings }, this.controller)
