@@ -53,8 +53,15 @@ export interface Opened {
   readonly lines: Line[]
 }
 
-export function open(path: string, options: { key?: string | null; previous?: readonly string[] } = {}): Opened {
+export interface OpenOptions {
+  readonly key?: string | null
+  readonly previous?: readonly string[]
+  readonly now?: number
+}
+
+export function open(path: string, options: OpenOptions = {}): Opened {
   const clock = new HandClock()
+  clock.now = options.now ?? clock.now
   const log = memoryLog()
   const store = openStore({
     path,
