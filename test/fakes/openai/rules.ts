@@ -207,11 +207,9 @@ function refuseInput(input: unknown, account: FakeAccount): Refusal | null {
 function refuseItem(item: Json, index: number, account: FakeAccount): Refusal | null {
   const at = `input[${index}]`
   if (item.role === "system") return detail("System messages are not allowed")
-  if (item.type === undefined)
-    return fault("missing_required_parameter", `Missing required parameter: '${at}.type'`, `${at}.type`)
   if (item.type === "item_reference") return missing(String(item.id))
   const content = item.content
-  if (item.type === "message") {
+  if (item.type === "message" || (item.type === undefined && typeof item.role === "string")) {
     if (!Array.isArray(content)) return fault("invalid_type", `Invalid type for '${at}.content'`, `${at}.content`)
     const foreign = item.role === "assistant" ? "input_text" : "output_text"
     if (content.some((part) => isObject(part) && part.type === foreign)) {

@@ -1,0 +1,67 @@
+/** One API request -> the call that the relay serves, or the error it deserves (spec codex 0, 3, 8.2). */
+import type { ApiContext } from "../../http/ports.ts"
+import type { ClientError } from "../../relay/ports.ts"
+import type { CodexCall } from "./call.ts"
+import { callerOf } from "./caller.ts"
+import { text } from "./json.ts"
+import { localError } from "./refusal.ts"
+import { isLite, normalise, normaliseCompact, parseBody } from "./request.ts"
+import { sessionHeader, sessionNames } from "./sessions.ts"
+import { forwardedHeaders, turnStateOf } from "./upstream.ts"
+import { newer } from "./version.ts"
+
+export interface AcceptDeps {
+  readonly modelList: readonly string[]
+  readonly clientVersion: string
+  /** Parameters that the backend has refused for a model. */
+  readonly refused: (model: string) => readonly string[]
+}
+
+export type Accepted =
+  | { readonly call: CodexCall; readonly dropped: readonly string[]; readonly error: null }
+  | { readonly call: null; readonly error: ClientError }
+
+/** @throws HttpError too_large, unsupported_media, bad_request, invalid_json, invalid_request */
+export async function accept(
+  context: ApiContext,
+  endpoint: CodexCall["endpoint"],
+  deps: AcceptDeps,
+): Promise<Accepted> {
+  const bytes = await context.body()
+  const parsed = parseBody(bytes)
+  const { body } = parsed
+  const { headers } = context.request
+  const { model } = body
+  if (typeof model !== "string" || model.trim() === "") {
+    return refused("INVALID_MODEL", "missing or empty model")
+  }
+  const { models } = context.principal
+  if (!deps.modelList.includes(model) || (models !== null && !models.includes(model))) {
+    return refused("UNSUPPORTED_MODEL", "unsupported model (exact match required)")
+  }
+  const caller = callerOf(headers)
+  const lite = endpoint === "responses" && isLite(headers, body)
+  const session = sessionHeader(headers)
+  const refusedNames = deps.refused(model)
+  const normalised =
+    endpoint === "compact"
+      ? normaliseCompact(parsed, bytes, refusedNames)
+      : normalise(parsed, bytes, lite, refusedNames, session)
+  const call: CodexCall = {
+    model,
+    stream: endpoint === "responses" && body.stream === true,
+    sessions: sessionNames(headers, body),
+    endpoint,
+    body: normalised.body,
+    headers: forwardedHeaders(headers, text(body.prompt_cache_key), lite),
+    turnState: turnStateOf(headers),
+    caller,
+    version: newer(deps.clientVersion, caller.version),
+    parametersDropped: 0,
+  }
+  return { call, dropped: normalised.dropped, error: null }
+}
+
+function refused(code: string, message: string): Accepted {
+  return { call: null, error: localError(400, code, message) }
+}

@@ -1,0 +1,190 @@
+/** Whole answers for clients that did not ask for a stream (spec codex 3.3). */
+import type { Assembler, Failure } from "../../relay/ports.ts"
+import { SseScanner } from "../../relay/sse.ts"
+import { draftItems } from "./assembly.ts"
+import { type EventKind, kindOf, responseIdOf } from "./events.ts"
+import { ItemList } from "./item-list.ts"
+import { isObject, type Json, parseObject } from "./json.ts"
+import type { AnswerNotes } from "./notes.ts"
+import { streamOf } from "./synthetic.ts"
+import { withUsageDetails } from "./usage.ts"
+
+/** Most upstream bytes of one unary answer. */
+export const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+type Finished = ReturnType<Assembler["finish"]>
+
+abstract class AnswerAssembler implements Assembler {
+  failure: Failure | null = null
+  done = false
+  private size = 0
+
+  constructor(protected readonly notes: AnswerNotes) {}
+
+  get usage() {
+    return this.notes.usage
+  }
+  get quotas() {
+    return this.notes.quotas
+  }
+  get plan() {
+    return this.notes.plan
+  }
+  get responseId() {
+    return this.notes.responseId
+  }
+  get lateError() {
+    return this.notes.lateError
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.failure !== null) return
+    this.size += chunk.length
+    if (this.size > MAX_ANSWER_BYTES) {
+      this.failure = { kind: "cut", detail: "the answer is larger than 64 MiB" }
+      return
+    }
+    this.take(chunk)
+  }
+
+  protected abstract take(chunk: Uint8Array): void
+  abstract finish(): Finished
+}
+
+/** An event stream, put together into the response object it describes. */
+export class StreamAssembler extends AnswerAssembler {
+  private readonly scanner = new SseScanner()
+  private readonly items = new ItemList()
+  /** Data of events since the last moment when no item was open: needed only if one of them never ends. */
+  private pending: Uint8Array[] = []
+  private open = 0
+  private events = 0
+  private response: Json | null = null
+
+  constructor(
+    notes: AnswerNotes,
+    private readonly headers: Headers,
+  ) {
+    super(notes)
+  }
+
+  protected override take(chunk: Uint8Array): void {
+    const { scanner } = this
+    scanner.feed(chunk)
+    while (scanner.next()) {
+      if (this.done || this.failure !== null) continue
+      this.event(kindOf(scanner))
+    }
+    if (scanner.overflowed) this.failure = { kind: "cut", detail: "an event is larger than 64 MiB" }
+  }
+
+  override finish(): Finished {
+    if (!this.done && this.failure === null && this.scanner.finish()) this.lastEvent()
+    if (this.failure !== null) return this.failure
+    if (this.response === null) {
+      return this.events === 0
+        ? { kind: "empty" }
+        : { kind: "cut", detail: "the stream was closed before response.completed" }
+    }
+    return { body: JSON.stringify(withUsageDetails(this.withOutput(this.response))), status: 200 }
+  }
+
+  private event(kind: EventKind): void {
+    const { scanner, notes } = this
+    if (kind === "none") return
+    this.events++
+    switch (kind) {
+      case "created":
+        notes.response(responseIdOf(scanner))
+        break
+      case "added":
+        this.open++
+        this.pending.push(scanner.data())
+        break
+      case "item":
+        this.items.add(scanner.data())
+        this.open = Math.max(0, this.open - 1)
+        if (this.open === 0) this.pending = []
+        else this.pending.push(scanner.data())
+        break
+      case "content":
+        if (this.open > 0) this.pending.push(scanner.data())
+        break
+      case "limits": {
+        const event = parseObject(scanner.text())
+        if (event !== null) notes.limits(event)
+        break
+      }
+      case "completed":
+      case "incomplete":
+        this.completed(parseObject(scanner.text())?.response)
+        break
+      case "failed":
+      case "error":
+        this.failure = { kind: "event", body: scanner.text(), headers: this.headers }
+        break
+      default:
+        break
+    }
+  }
+
+  private completed(response: unknown): void {
+    if (!isObject(response)) {
+      this.failure = { kind: "cut", detail: "response.completed carries no response" }
+      return
+    }
+    this.notes.ended(response)
+    this.response = response
+    this.done = true
+  }
+
+  private withOutput(response: Json): Json {
+    if (Array.isArray(response.output) && response.output.length > 0) return response
+    const whole = this.items.sorted()
+    const drafts = this.open === 0 ? [] : [...this.drafts()]
+    return { ...response, output: [...(whole ?? []), ...drafts] }
+  }
+
+  private drafts(): Iterable<Json> {
+    const events = this.pending.map((data) => parseObject(Buffer.from(data).toString("utf8"))).filter(isObject)
+    const done = new Set(
+      events.filter((event) => event.type === "response.output_item.done").map((e) => e.output_index),
+    )
+    return [...draftItems(events)].filter(([index]) => !done.has(index)).map(([, item]) => item)
+  }
+
+  private lastEvent(): void {
+    if (parseObject(this.scanner.text()) !== null) this.event(kindOf(this.scanner))
+  }
+}
+
+/** A JSON answer: `/responses/compact`, or a gateway that answers without streaming. */
+export class JsonAssembler extends AnswerAssembler {
+  private chunks: Uint8Array[] = []
+
+  constructor(
+    notes: AnswerNotes,
+    private readonly headers: Headers,
+    /** The client asked for a stream: it gets the whole response as one. */
+    private readonly asStream: boolean,
+  ) {
+    super(notes)
+  }
+
+  protected override take(chunk: Uint8Array): void {
+    this.chunks.push(chunk)
+  }
+
+  override finish(): Finished {
+    if (this.failure !== null) return this.failure
+    const text = Buffer.concat(this.chunks).toString("utf8")
+    if (text.trim() === "") return { kind: "empty" }
+    const answer = parseObject(text)
+    if (answer === null) return { kind: "cut", detail: "the answer is no JSON object" }
+    if ((answer.error ?? null) !== null || answer.detail !== undefined) {
+      return { kind: "event", body: text, headers: this.headers }
+    }
+    this.notes.ended(answer)
+    return { body: this.asStream ? streamOf(answer) : text, status: 200 }
+  }
+}

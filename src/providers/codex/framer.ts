@@ -1,0 +1,278 @@
+/** A response stream on its way to the client (spec codex 5): chunks pass as they are, a few frames are looked into. */
+import type { Failure, Framer } from "../../relay/ports.ts"
+import { SseScanner } from "../../relay/sse.ts"
+import { isRequestFault, readError } from "./errors.ts"
+import { type EventKind, kindOf, responseIdOf, typeOf } from "./events.ts"
+import { ItemList } from "./item-list.ts"
+import { isObject, parseObject } from "./json.ts"
+import type { AnswerNotes } from "./notes.ts"
+import { BLANK, endOfBroken, KEEP_ALIVE_CODEX, KEEP_ALIVE_OTHER } from "./synthetic.ts"
+
+/** Longest error event that is kept for its verdict, in characters. */
+const MAX_ERROR = 64 * 1024
+/** So much of an incomplete frame decides whether it may be the one to patch. */
+const HEAD = 160
+/** Blank lines, comments and other fields before a frame's event name. */
+const PREAMBLE = /^(?:(?:(?::|id|retry)[^\r\n]*)?(?:[\r\n]+|$))*/
+const PATCHABLE = ["completed", "incomplete"].flatMap((name) => [
+  `event: response.${name}`,
+  `event:response.${name}`,
+  `data: {"type":"response.${name}"`,
+  `data:{"type":"response.${name}"`,
+])
+
+export interface FramerParts {
+  readonly notes: AnswerNotes
+  /** Of the upstream's answer, for a failure found while opening. */
+  readonly headers: Headers
+  /** The caller is a Codex client: it reads items as they come and gets every byte of the last event as sent. */
+  readonly codex: boolean
+}
+
+/**
+ * Bytes change in two places only: a frame without an `event:` line gets one, and a last event whose `output` is empty gets the
+ * items that were streamed. Everything else is written as it came, chunk for chunk.
+ */
+export class ResponseFramer implements Framer {
+  phase: "opening" | "flowing" | "done" = "opening"
+  events = 0
+  failure: Failure | null = null
+
+  private readonly scanner = new SseScanner()
+  private readonly items = new ItemList()
+  /** Bytes of the frame begun in earlier chunks. */
+  private carried = 0
+  /** Whether those bytes were kept back; null while that is not decided. */
+  private holding: boolean | null = null
+  private ended = false
+  /** Where the last event's data lies, for its sequence number. */
+  private last: Uint8Array | null = null
+  private lastStart = 0
+  private lastEnd = 0
+
+  constructor(private readonly parts: FramerParts) {}
+
+  get usage() {
+    return this.parts.notes.usage
+  }
+  get quotas() {
+    return this.parts.notes.quotas
+  }
+  get plan() {
+    return this.parts.notes.plan
+  }
+  get responseId() {
+    return this.parts.notes.responseId
+  }
+  get lateError() {
+    return this.parts.notes.lateError
+  }
+  get incomplete(): boolean {
+    return this.phase !== "done"
+  }
+  get keepAlive(): Uint8Array | null {
+    if (this.phase === "done") return null
+    return this.parts.codex ? KEEP_ALIVE_CODEX : KEEP_ALIVE_OTHER
+  }
+  get betweenFrames(): boolean {
+    return !this.scanner.overflowed && (this.holding === true || this.scanner.betweenFrames)
+  }
+
+  push(chunk: Uint8Array): Uint8Array | null {
+    const { scanner } = this
+    if (scanner.overflowed) return chunk
+    const held = this.holding === true ? scanner.tail() : null
+    scanner.feed(chunk)
+    /** Pieces to write instead of the chunk; null while the chunk will do. */
+    let out: Uint8Array[] | null = null
+    /** First byte of the chunk that is not written yet. */
+    let from = 0
+    /** Where the current frame begins in this chunk. */
+    let at = 0
+    while (scanner.next()) {
+      const end = at + scanner.end - scanner.start - this.carried
+      const kind = this.take()
+      const patched = this.patch(kind)
+      const isHeld = this.holding === true
+      if (patched !== null || isHeld) {
+        out ??= []
+        if (at > from) out.push(chunk.subarray(from, at))
+        out.push(patched ?? this.named(scanner.frame()))
+        from = end
+      } else if (scanner.eventEnd === scanner.eventStart && kind !== "none") {
+        const type = typeOf(scanner)
+        if (type !== null) {
+          const blank = end - blankLength(scanner.bytes, scanner.end)
+          out ??= []
+          out.push(chunk.subarray(from, blank), eventLine(type))
+          from = blank
+        }
+      }
+      at = end
+      this.carried = 0
+      this.holding = null
+    }
+    if (scanner.overflowed) return joined(held === null ? [] : [held], out, chunk.subarray(from))
+    return this.keepTail(chunk, out, from, at)
+  }
+
+  end(fault: Failure | null): Uint8Array | null {
+    if (this.ended) return null
+    this.ended = true
+    const { scanner, phase } = this
+    const out: Uint8Array[] = []
+    const isOpen = this.carried > 0 && !this.betweenFrames
+    if (fault === null && phase !== "done" && scanner.finish()) this.takeLast(out)
+    else if (isOpen && this.holding !== true) out.push(bytesOf(BLANK))
+    else if (scanner.overflowed) out.push(bytesOf(BLANK))
+    if (this.phase !== "done") {
+      const { codex, notes } = this.parts
+      out.push(bytesOf(endOfBroken(fault, codex, notes.rawId, this.nextSequence())))
+    }
+    return out.length === 0 ? null : Buffer.concat(out)
+  }
+
+  /** Decides about the incomplete frame at the chunk's end, and gives out what may be written. */
+  private keepTail(chunk: Uint8Array, out: Uint8Array[] | null, from: number, at: number): Uint8Array | null {
+    const { scanner } = this
+    const tail = scanner.tail()
+    const wasHeld = this.holding === true
+    this.carried = tail.length
+    if (tail.length === 0) this.holding = null
+    else if (this.holding !== false) this.holding = this.mayBePatched(tail)
+    if (this.holding === true) {
+      if (wasHeld && at === 0) return null
+      const whole = chunk.subarray(from, at)
+      return out === null && whole.length === 0 ? null : joined([], out, whole)
+    }
+    if (wasHeld && at === 0) return tail.slice()
+    if (out === null && from === 0) return chunk
+    return joined([], out, chunk.subarray(from))
+  }
+
+  /** Whether an incomplete frame is, or may turn out to be, a last event that lacks its items. */
+  private mayBePatched(tail: Uint8Array): boolean {
+    if (this.parts.codex || this.items.isEmpty || this.phase === "done") return false
+    const head = Buffer.from(tail.buffer, tail.byteOffset, Math.min(HEAD, tail.length)).toString("latin1")
+    const rest = head.slice(PREAMBLE.exec(head)?.[0].length ?? 0)
+    if (rest === "") return tail.length < HEAD
+    return PATCHABLE.some((start) => (rest.length < start.length ? start.startsWith(rest) : rest.startsWith(start)))
+  }
+
+  /** Looks into the scanner's frame as far as it matters. */
+  private take(): EventKind {
+    const { scanner } = this
+    const kind = kindOf(scanner)
+    if (kind === "none") return kind
+    this.events++
+    this.last = scanner.bytes
+    this.lastStart = scanner.dataStart
+    this.lastEnd = scanner.dataEnd
+    switch (kind) {
+      case "content":
+      case "added":
+        if (this.phase === "opening") this.phase = "flowing"
+        break
+      case "item":
+        if (this.phase === "opening") this.phase = "flowing"
+        if (!this.parts.codex) this.items.add(scanner.data())
+        break
+      case "created":
+        this.parts.notes.response(responseIdOf(scanner))
+        break
+      case "limits": {
+        const event = parseObject(scanner.text())
+        if (event !== null) this.parts.notes.limits(event)
+        break
+      }
+      case "failed":
+      case "error":
+        this.failed()
+        break
+      default:
+        break
+    }
+    return kind
+  }
+
+  private failed(): void {
+    if (this.phase === "done") return
+    const body = this.scanner.text()
+    const error = readError(body)
+    const isOpening = this.phase === "opening"
+    const kept = body.slice(0, MAX_ERROR)
+    if (isOpening && !isRequestFault(error)) {
+      this.failure = { kind: "event", body: kept, headers: this.parts.headers }
+      return
+    }
+    // A fault of the request is the client's to read, as the upstream said it: no other credential would do better.
+    const event = parseObject(body)
+    this.parts.notes.ended(event?.response)
+    if (!isOpening && !isRequestFault(error)) this.parts.notes.lateError = kept
+    this.phase = "done"
+  }
+
+  /** A last event: notes its usage, and gives it its items if it has none. Null: the frame stays as it is. */
+  private patch(kind: EventKind): Uint8Array | null {
+    if ((kind !== "completed" && kind !== "incomplete") || this.phase === "done") return null
+    this.phase = "done"
+    const { scanner } = this
+    const event = parseObject(scanner.text())
+    this.parts.notes.ended(event?.response)
+    const response = event?.response
+    if (event === null || !isObject(response) || this.parts.codex || scanner.dataLines !== 1) return null
+    if (Array.isArray(response.output) && response.output.length > 0) return null
+    const output = this.items.sorted()
+    if (output === null || output.length === 0) return null
+    const data = bytesOf(JSON.stringify({ ...event, response: { ...response, output } }))
+    const { bytes, start, dataStart, dataEnd, end } = scanner
+    return this.named(Buffer.concat([bytes.subarray(start, dataStart), data, bytes.subarray(dataEnd, end)]))
+  }
+
+  /** The frame with an event name, if it came without one. */
+  private named(frame: Uint8Array): Uint8Array {
+    const { scanner } = this
+    if (scanner.eventEnd > scanner.eventStart) return frame
+    const type = scanner.dataLines === 0 ? null : typeOf(scanner)
+    if (type === null) return frame
+    const blank = frame.length - blankLength(frame, frame.length)
+    return Buffer.concat([frame.subarray(0, blank), eventLine(type), frame.subarray(blank)])
+  }
+
+  /** The unterminated last frame of a clean end: some servers leave out the last blank line. Cut JSON is no event. */
+  private takeLast(out: Uint8Array[]): void {
+    const { scanner } = this
+    const wasHeld = this.holding === true
+    if (scanner.dataLines > 0 && parseObject(scanner.text()) === null) {
+      if (!wasHeld) out.push(bytesOf(BLANK))
+      return
+    }
+    const patched = this.patch(this.take())
+    if (wasHeld) out.push(patched ?? scanner.frame().slice())
+    out.push(bytesOf(BLANK))
+  }
+
+  private nextSequence(): number {
+    if (this.last === null) return 0
+    const data = Buffer.from(this.last.buffer, this.last.byteOffset + this.lastStart, this.lastEnd - this.lastStart)
+    const found = /"sequence_number":\s*(\d{1,15})/.exec(data.toString("latin1"))?.[1]
+    return found === undefined ? this.events : Number(found) + 1
+  }
+}
+
+/** Length of the blank line that ends a whole frame. */
+function blankLength(bytes: Uint8Array, end: number): number {
+  return bytes[end - 1] === 0x0a && bytes[end - 2] === 0x0d ? 2 : 1
+}
+
+function eventLine(type: string): Uint8Array {
+  return bytesOf(`event: ${type}\n`)
+}
+
+function joined(first: readonly Uint8Array[], pieces: readonly Uint8Array[] | null, last: Uint8Array): Uint8Array {
+  return Buffer.concat([...first, ...(pieces ?? []), last])
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text)
+}

@@ -1,0 +1,161 @@
+/** Client body -> upstream body (spec codex 3). The body is parsed once and serialised at most once. */
+import { HttpError } from "../../http/ports.ts"
+import {
+  FIELD_RULES,
+  type FieldContext,
+  hasTools,
+  isCompactField,
+  LITE_RULES,
+  missingCompactFields,
+  missingFields,
+  missingLiteFields,
+} from "./fields.ts"
+import { hasOrphanOutput } from "./items.ts"
+import { isObject, type Json } from "./json.ts"
+
+/** The client's body, understood as far as it must be. */
+export interface Parsed {
+  readonly body: Json
+  readonly text: string
+  /** The bytes are UTF-8 without a byte order mark, as the backend takes them. */
+  readonly clean: boolean
+}
+
+export interface Normalised {
+  readonly body: Uint8Array<ArrayBuffer> | string
+  /** Names of fields that were left out, for the log. */
+  readonly dropped: readonly string[]
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true })
+const NOTHING: readonly string[] = []
+
+/** @throws HttpError invalid_json (not UTF-8, not JSON, nested too deeply), invalid_request (not an object) */
+export function parseBody(bytes: Uint8Array): Parsed {
+  let text: string
+  let value: unknown
+  try {
+    text = UTF8.decode(bytes)
+    value = JSON.parse(text)
+  } catch {
+    throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
+  }
+  if (!isObject(value)) throw new HttpError({ kind: "invalid_request", message: "invalid request" })
+  return { body: value, text, clean: bytes[0] !== 0xef }
+}
+
+/**
+ * The upstream body of `POST /responses`.
+ * @param refused names the backend has refused for this model before
+ * @param cacheKey the session's name, used as prompt_cache_key where the client gives none
+ * @throws HttpError invalid_request: `previous_response_id` with an input that makes no sense without it
+ */
+export function normalise(
+  parsed: Parsed,
+  bytes: Uint8Array,
+  lite: boolean,
+  refused: readonly string[],
+  cacheKey: string | null,
+): Normalised {
+  const { body } = parsed
+  if (lite) return rewritten(parsed, bytes, LITE_RULES, missingLiteFields(body), { hasTools: false }, () => false)
+  refuseForeignHistory(body)
+  const context: FieldContext = { hasTools: hasTools(body) }
+  return rewritten(parsed, bytes, FIELD_RULES, missingFields(body, context, cacheKey), context, (name) =>
+    refused.includes(name),
+  )
+}
+
+/** The upstream body of `POST /responses/compact`. */
+export function normaliseCompact(parsed: Parsed, bytes: Uint8Array, refused: readonly string[]): Normalised {
+  const { body } = parsed
+  const context: FieldContext = { hasTools: hasTools(body) }
+  const isDropped = (name: string): boolean => !isCompactField(name) || refused.includes(name)
+  return rewritten(parsed, bytes, FIELD_RULES, missingCompactFields(body), context, isDropped)
+}
+
+/** Whether body and header agree that this is a responses-lite request (spec codex 3.2): only both together are forwarded. */
+export function isLite(headers: Headers, body: Json): boolean {
+  if (headers.get("x-openai-internal-codex-responses-lite") !== "true") return false
+  return isObject(body.reasoning) && body.reasoning.context === "all_turns"
+}
+
+/** The backend keeps no responses, so a turn that builds on one must bring its history itself. */
+function refuseForeignHistory(body: Json): void {
+  if (typeof body.previous_response_id !== "string" || !Array.isArray(body.input)) return
+  if (!hasOrphanOutput(body.input)) return
+  const message =
+    "previous_response_id is not available: the backend stores no responses. " +
+    "Send the whole conversation in `input`, the function calls that its outputs answer included."
+  throw new HttpError({ kind: "invalid_request", message })
+}
+
+function rewritten(
+  parsed: Parsed,
+  bytes: Uint8Array,
+  rules: typeof FIELD_RULES,
+  missing: Readonly<Record<string, unknown>>,
+  context: FieldContext,
+  isDropped: (name: string) => boolean,
+): Normalised {
+  const { body, text, clean } = parsed
+  let changes: Map<string, unknown> | null = null
+  let dropped: string[] | null = null
+  for (const name of Object.keys(body)) {
+    const value = body[name]
+    const rule = rules.get(name)
+    const next = isDropped(name) ? undefined : rule === undefined ? value : rule(value, context)
+    if (next === value) continue
+    changes ??= new Map()
+    changes.set(name, next)
+    if (next !== undefined) continue
+    dropped ??= []
+    dropped.push(name)
+  }
+  const additions = isEmpty(missing) ? "" : JSON.stringify(missing).slice(1, -1)
+  if (changes !== null) return { body: serialised(body, changes, missing), dropped: dropped ?? NOTHING }
+  if (additions !== "") return { body: inFront(text, additions), dropped: NOTHING }
+  return { body: clean ? owned(bytes) : text, dropped: NOTHING }
+}
+
+function serialised(
+  body: Json,
+  changes: ReadonlyMap<string, unknown>,
+  missing: Readonly<Record<string, unknown>>,
+): string {
+  const entries: [string, unknown][] = Object.entries(missing)
+  for (const name of Object.keys(body)) {
+    const value = changes.has(name) ? changes.get(name) : body[name]
+    if (value !== undefined) entries.push([name, value])
+  }
+  return toJson(Object.fromEntries(entries))
+}
+
+/** @throws HttpError invalid_json: nested too deeply to be written again */
+export function toJson(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
+  }
+}
+
+/** The client's text with fields put in front of its first one: everything else keeps its bytes. */
+function inFront(text: string, additions: string): string {
+  const open = text.indexOf("{")
+  const rest = text.slice(open + 1)
+  return /^\s*\}/.test(rest) ? `{${additions}${rest}` : `{${additions},${rest}`
+}
+
+function isEmpty(object: object): boolean {
+  for (const _ in object) return false
+  return true
+}
+
+/** The same bytes, typed as what fetch takes; copied only if they lie in shared memory. */
+function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer } = bytes
+  return buffer instanceof ArrayBuffer
+    ? new Uint8Array(buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes)
+}

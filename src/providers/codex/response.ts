@@ -1,0 +1,27 @@
+/** Takes a 2xx answer: which reader it gets, and which headers the client sees (spec codex 4, 5). */
+import type { Opened } from "../../relay/ports.ts"
+import { JsonAssembler, StreamAssembler } from "./assembler.ts"
+import type { CodexCall } from "./call.ts"
+import { ResponseFramer } from "./framer.ts"
+import { limitsOfHeaders } from "./limits.ts"
+import { AnswerNotes } from "./notes.ts"
+import { answerHeaders } from "./upstream.ts"
+
+const EVENT_STREAM = "text/event-stream; charset=utf-8"
+const JSON_TYPE = "application/json"
+
+export function openAnswer(response: Response, call: CodexCall, wall: () => number): Opened {
+  const { headers } = response
+  const notes = new AnswerNotes(limitsOfHeaders(headers, wall()), wall)
+  const isJson = call.endpoint === "compact" || headers.get("content-type")?.includes("json") === true
+  const clientHeaders = answerHeaders(headers, call.stream ? EVENT_STREAM : JSON_TYPE)
+  if (isJson) {
+    const assembler = new JsonAssembler(notes, headers, call.stream)
+    return { mode: "unary", response, assembler, headers: clientHeaders }
+  }
+  if (call.stream) {
+    const framer = new ResponseFramer({ notes, headers, codex: call.caller.codex })
+    return { mode: "stream", response, framer, headers: clientHeaders }
+  }
+  return { mode: "unary", response, assembler: new StreamAssembler(notes, headers), headers: clientHeaders }
+}

@@ -1,0 +1,47 @@
+/** Names of a request's session for affinity (spec codex 7.1): only what the client itself sent, best first. */
+import { sessionsOf } from "../../relay/sessions.ts"
+import { type Json, parseObject } from "./json.ts"
+
+/** Kinds of names, so that a cache key can never be taken for a session. */
+const SESSION = "s:"
+const CACHE_KEY = "p:"
+const RESPONSE = "r:"
+
+/** Headers that name the session, in both spellings: some proxies drop underscores (spec codex 9). */
+const SESSION_HEADERS = [
+  "session-id",
+  "session_id",
+  "thread-id",
+  "thread_id",
+  "conversation-id",
+  "conversation_id",
+] as const
+
+export function sessionNames(headers: Headers, body: Json): readonly string[] {
+  const metadata = headers.get("x-codex-turn-metadata")
+  return sessionsOf([
+    named(SESSION, sessionHeader(headers)),
+    named(SESSION, metadata === null ? null : parseObject(metadata)?.session_id),
+    named(CACHE_KEY, body.prompt_cache_key),
+    named(RESPONSE, body.previous_response_id),
+  ])
+}
+
+/** The session as a header names it, or null. */
+export function sessionHeader(headers: Headers): string | null {
+  for (const name of SESSION_HEADERS) {
+    const value = headers.get(name)?.trim() ?? ""
+    if (value !== "") return value
+  }
+  return null
+}
+
+/** The name under which a response that this proxy served is remembered. */
+export function responseName(id: string): string | null {
+  return sessionsOf([named(RESPONSE, id)])[0] ?? null
+}
+
+function named(kind: string, value: unknown): string | null {
+  const name = typeof value === "string" ? value.trim() : ""
+  return name === "" ? null : kind + name
+}

@@ -1,0 +1,149 @@
+/** What goes to the backend and what comes back from it beside the body (spec codex 4): URLs and header allow-lists. */
+import type { CodexSettings } from "../../config/types.ts"
+import { headerFilter } from "../../relay/headers.ts"
+import type { Fetcher } from "../../relay/ports.ts"
+import type { Lease } from "../../scheduler/ports.ts"
+import type { CodexCall } from "./call.ts"
+import type { Caller } from "./caller.ts"
+import { sessionHeader } from "./sessions.ts"
+
+interface ForwardRule {
+  /** The upstream's spelling: hyphens, since proxies drop underscores. */
+  readonly to: string
+  /** Spellings a client may use, first one present wins. */
+  readonly from: readonly string[]
+  /** Longest value that is passed on. */
+  readonly max: number
+}
+
+const same = (name: string, max = 256): ForwardRule => ({ to: name, from: [name], max })
+
+/** Everything of a client's headers that reaches the backend. What is not named here does not. */
+const FORWARD: readonly ForwardRule[] = [
+  { to: "session-id", from: ["session-id", "session_id"], max: 256 },
+  { to: "thread-id", from: ["thread-id", "thread_id"], max: 256 },
+  same("x-client-request-id"),
+  same("x-codex-turn-metadata", 16_384),
+  same("x-codex-window-id"),
+  same("x-codex-beta-features", 1024),
+  same("x-codex-parent-thread-id"),
+  same("x-codex-installation-id"),
+  same("x-openai-subagent"),
+  same("x-openai-memgen-request"),
+  same("x-responsesapi-include-timing-metrics"),
+]
+
+const LITE = "x-openai-internal-codex-responses-lite"
+const TURN_STATE = "x-codex-turn-state"
+/** Longest turn state passed on; it is opaque and the backend's own. */
+const TURN_STATE_LENGTH = 16_384
+
+/** Answer headers that reach the client; cookies, Cloudflare's and all others do not. */
+const toClient = headerFilter([
+  { name: "x-codex-*", why: "limits and turn state, which Codex clients read" },
+  { name: "openai-model", why: "the model that answered" },
+  { name: "x-models-etag", why: "tells Codex clients when to fetch the catalogue anew" },
+  { name: "x-reasoning-included", why: "read by Codex clients" },
+  { name: "x-request-id", as: "x-upstream-request-id", why: "for reports to the provider; ours keeps its own name" },
+  { name: "retry-after", why: "RFC 9110 section 10.2.3" },
+])
+
+const PRINTABLE = /^[\x20-\x7e]+$/
+
+/**
+ * The client's headers that go along.
+ * @param cacheKey the body's prompt_cache_key: names the session where no header does, so that the upstream's cache is found again
+ */
+export function forwardedHeaders(
+  headers: Headers,
+  cacheKey: string | null,
+  lite: boolean,
+): Readonly<Record<string, string>> {
+  const forwarded: Record<string, string> = {}
+  for (const { to, from, max } of FORWARD) {
+    for (const name of from) {
+      const value = headers.get(name)
+      if (value === null || !isSendable(value, max)) continue
+      forwarded[to] = value
+      break
+    }
+  }
+  if (lite) forwarded[LITE] = "true"
+  const session = forwarded["session-id"] ?? forwarded["thread-id"] ?? sessionHeader(headers) ?? cacheKey
+  if (session !== null && isSendable(session, 256)) {
+    forwarded["session-id"] ??= session
+    forwarded["thread-id"] ??= session
+    forwarded["x-client-request-id"] ??= forwarded["thread-id"]
+  }
+  return forwarded
+}
+
+export function turnStateOf(headers: Headers): string | null {
+  const value = headers.get(TURN_STATE)
+  return value !== null && isSendable(value, TURN_STATE_LENGTH) ? value : null
+}
+
+/** Whom and which version the backend sees: the two headers carry the same number. */
+export function identityHeaders(caller: Caller, version: string, defaultOriginator: string): Record<string, string> {
+  const originator = caller.originator ?? defaultOriginator
+  return { originator, version, "user-agent": userAgent(caller, originator, version) }
+}
+
+function userAgent(caller: Caller, originator: string, version: string): string {
+  const own = caller.userAgent
+  if (own !== null && caller.version !== null && own.startsWith(`${originator}/${caller.version}`)) {
+    return own.replaceAll(caller.version, version)
+  }
+  return `${originator}/${version} (pollux)`
+}
+
+/** Headers that name the credential. */
+export function credentialHeaders(lease: Lease, fedramp: boolean): Record<string, string> {
+  const headers: Record<string, string> = {
+    authorization: `Bearer ${lease.token}`,
+    "chatgpt-account-id": lease.identity.account,
+  }
+  if (fedramp) headers["x-openai-fedramp"] = "true"
+  return headers
+}
+
+export function requestHeaders(
+  lease: Lease,
+  call: CodexCall,
+  settings: CodexSettings,
+  fedramp: boolean,
+): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {
+    ...call.headers,
+    ...identityHeaders(call.caller, call.version, settings.originator),
+    ...credentialHeaders(lease, fedramp),
+    accept: call.endpoint === "compact" ? "application/json" : "text/event-stream",
+    "content-type": "application/json",
+  }
+  // Another credential could not make anything of it.
+  if (call.turnState !== null && lease.sticky) headers[TURN_STATE] = call.turnState
+  return headers
+}
+
+export function sendCall(
+  fetcher: Fetcher,
+  lease: Lease,
+  call: CodexCall,
+  settings: CodexSettings,
+  fedramp: boolean,
+  signal: AbortSignal,
+): Promise<Response> {
+  const path = call.endpoint === "compact" ? "/responses/compact" : "/responses"
+  const headers = requestHeaders(lease, call, settings, fedramp)
+  return fetcher(settings.apiUrl + path, { method: "POST", headers, body: call.body, signal, raw: true })
+}
+
+/** The backend's headers that the client may see, and what a stream needs of proxies in between. */
+export function answerHeaders(upstream: Headers, contentType: string): Headers {
+  const headers = new Headers({ "content-type": contentType, "cache-control": "no-cache", "x-accel-buffering": "no" })
+  return toClient(upstream, headers)
+}
+
+function isSendable(value: string, max: number): boolean {
+  return value.length <= max && PRINTABLE.test(value)
+}
