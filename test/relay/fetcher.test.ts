@@ -1,0 +1,247 @@
+import { afterAll, describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createSecureServer } from "node:http2"
+import { createServer as createTcpServer, type Server } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createServer as createTlsServer } from "node:tls"
+import { gzipSync } from "node:zlib"
+import type { Log } from "../../src/observe/ports.ts"
+import { createFetcher, networkFailure } from "../../src/relay/fetcher.ts"
+import type { Fetcher, UpstreamInit } from "../../src/relay/ports.ts"
+import { selfSigned } from "./support/certificate.ts"
+import { startUpstream, type Upstream } from "./support/upstream.ts"
+
+const closers: (() => void)[] = []
+afterAll(() => {
+  for (const close of closers) close()
+})
+
+const init = (over: Partial<UpstreamInit> = {}): UpstreamInit => ({
+  method: "POST",
+  headers: { authorization: "Bearer secret-token" },
+  body: "x",
+  signal: new AbortController().signal,
+  ...over,
+})
+
+function fetcherWith(over: { proxy?: string | null; enableMultiplexing?: boolean } = {}): {
+  fetcher: Fetcher
+  warned: unknown[]
+} {
+  const warned: unknown[] = []
+  const ignore = (): void => undefined
+  const log: Log = {
+    trace: ignore,
+    debug: ignore,
+    info: ignore,
+    warn: (event, fields) => void warned.push([event, fields]),
+    error: ignore,
+    child: () => log,
+  }
+  const current = { enableMultiplexing: false, proxy: null, ...over }
+  return { fetcher: createFetcher({ settings: { current }, log }), warned }
+}
+
+function upstream(script: Parameters<typeof startUpstream>[0]): Upstream {
+  const started = startUpstream(script)
+  closers.push(started.stop)
+  return started
+}
+
+async function listening(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  closers.push(() => server.close())
+  const address = server.address()
+  return typeof address === "object" && address !== null ? address.port : 0
+}
+
+/** A port on loopback that nothing listens on. */
+async function deadPort(): Promise<number> {
+  const server = createTcpServer()
+  const port = await listening(server)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function failureOf(call: Promise<unknown>): Promise<{ readonly stage: string; readonly detail: string }> {
+  try {
+    await call
+  } catch (error) {
+    return networkFailure(error)
+  }
+  throw new Error("the call did not fail")
+}
+
+const echo = (exchange: Parameters<Parameters<typeof startUpstream>[0]>[0]): Promise<void> =>
+  exchange.answer(
+    200,
+    JSON.stringify([exchange.method, exchange.path, exchange.headers.get("accept-encoding") ?? null]),
+  )
+
+describe("the fetcher over plain HTTP", () => {
+  test("follows no redirect", async () => {
+    const { url } = upstream((exchange) => exchange.answer(302, "", { location: "http://127.0.0.1:1/" }))
+    expect((await fetcherWith().fetcher(url, init())).status).toBe(302)
+  })
+
+  test("takes no proxy from the environment", async () => {
+    const { url } = upstream(echo)
+    const before = process.env.HTTP_PROXY
+    process.env.HTTP_PROXY = `http://127.0.0.1:${await deadPort()}`
+    try {
+      expect((await fetcherWith().fetcher(url, init())).status).toBe(200)
+    } finally {
+      if (before === undefined) delete process.env.HTTP_PROXY
+      else process.env.HTTP_PROXY = before
+    }
+  })
+
+  test("goes through the configured proxy", async () => {
+    const proxy = upstream(echo)
+    const { fetcher } = fetcherWith({ proxy: proxy.url })
+    const response = await fetcher("http://origin.invalid/path", init())
+    expect(await response.json()).toEqual(["POST", "http://origin.invalid/path", "gzip, deflate, br, zstd"])
+  })
+
+  test("relays raw bodies as they are and asks for no encoding; decodes others", async () => {
+    const zipped = gzipSync("plain text")
+    const { url, exchanges } = upstream(async (exchange) => {
+      await exchange.write(`HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${zipped.length}\r\n\r\n`)
+      await exchange.write(zipped)
+    })
+    const { fetcher } = fetcherWith()
+    expect(Buffer.from(await (await fetcher(url, init({ raw: true }))).arrayBuffer())).toEqual(zipped)
+    expect(exchanges[0]?.headers.has("accept-encoding")).toBe(false)
+    expect(await (await fetcher(url, init())).text()).toBe("plain text")
+    expect(exchanges[1]?.headers.get("accept-encoding")).toContain("gzip")
+  })
+
+  test("says once that HTTP/2 needs https, and serves", async () => {
+    const { url } = upstream(echo)
+    const { fetcher, warned } = fetcherWith({ enableMultiplexing: true })
+    for (let i = 0; i < 2; i++) expect((await fetcher(`${url}/x`, init())).status).toBe(200)
+    expect(warned).toEqual([["http2_unavailable", { origin: url, reason: "HTTP/2 needs https", using: "HTTP/1.1" }]])
+  })
+
+  test("stops when its signal is aborted", async () => {
+    const { url, exchanges } = upstream(() => undefined)
+    const controller = new AbortController()
+    const call = fetcherWith().fetcher(url, init({ signal: controller.signal }))
+    call.catch(() => undefined)
+    while (exchanges.length === 0) await Bun.sleep(1)
+    controller.abort()
+    await expect(call).rejects.toThrow("aborted")
+    await exchanges[0]?.closed
+  })
+})
+
+describe("a failed connection", () => {
+  test("is told apart by its stage, and no detail holds a secret", async () => {
+    const dead = await deadPort()
+    const resets = upstream((exchange) => exchange.reset())
+    const closes = upstream((exchange) => exchange.close())
+    const refuses = upstream((exchange) => exchange.answer(407, "secret-page"))
+    const plain = await listening(createTcpServer((socket) => socket.on("error", () => undefined).end("not TLS\r\n")))
+    const key = "?key=secret-key"
+    const user = "http://user:secret-password@"
+    const cases: readonly [string, string | null, string][] = [
+      [`http://no-such-host.invalid/${key}`, null, "dns"],
+      [`http://127.0.0.1:${dead}/${key}`, null, "connect"],
+      [`${resets.url}/${key}`, null, "reset"],
+      [`${closes.url}/${key}`, null, "reset"],
+      [`https://127.0.0.1:${plain}/${key}`, null, "tls"],
+      [`http://origin.invalid/${key}`, `${user}127.0.0.1:${dead}`, "proxy"],
+      [`https://origin.invalid/${key}`, `${user}127.0.0.1:${dead}`, "proxy"],
+      [`http://origin.invalid/${key}`, `${user}no-such-host.invalid:1`, "proxy"],
+      [`http://origin.invalid/${key}`, refuses.url.replace("http://", user), "proxy"],
+      [`https://origin.invalid/${key}`, refuses.url.replace("http://", user), "proxy"],
+    ]
+    for (const [url, proxy, stage] of cases) {
+      const failure = await failureOf(fetcherWith({ proxy }).fetcher(url, init()))
+      expect({ url, proxy, stage: failure.stage }).toEqual({ url, proxy, stage })
+      expect(JSON.stringify(failure)).not.toContain("secret")
+      expect(failure.detail).toMatch(/^[\w /']+ \([\w ]+\)$/)
+    }
+  })
+
+  test("of a kind never seen is unknown, by its class alone", () => {
+    expect(networkFailure(new TypeError("http://x/?key=secret"))).toEqual({
+      kind: "network",
+      stage: "unknown",
+      detail: "the request failed (TypeError)",
+    })
+    expect(networkFailure("secret").detail).toBe("the request failed (unknown)")
+    expect(networkFailure({ code: "secret value with spaces" }).detail).toBe("the request failed (unknown)")
+    expect(networkFailure(Object.assign(new Error(), { code: "CERT_HAS_EXPIRED" })).stage).toBe("tls")
+    expect(networkFailure(Object.assign(new Error(), { code: "EHOSTUNREACH" })).stage).toBe("connect")
+  })
+})
+
+describe("the fetcher over TLS", () => {
+  const { cert, key } = selfSigned()
+  const folder = mkdtempSync(join(tmpdir(), "pollux-fetcher-"))
+  const roots = join(folder, "roots.pem")
+  writeFileSync(roots, cert)
+  closers.push(() => rmSync(folder, { recursive: true }))
+
+  async function child(args: readonly string[], trusted = true): Promise<{ answers: string[][]; warned: unknown[] }> {
+    const process_ = Bun.spawn([process.execPath, join(import.meta.dir, "support/fetch-child.ts"), ...args], {
+      env: { PATH: process.env.PATH ?? "", ...(trusted && { NODE_EXTRA_CA_CERTS: roots }) },
+    })
+    return JSON.parse(await new Response(process_.stdout).text())
+  }
+
+  async function startBoth(): Promise<string> {
+    const server = createSecureServer({ cert, key, allowHTTP1: true }, (request, response) => {
+      response.end(request.httpVersion)
+    })
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    closers.push(() => server.close())
+    const address = server.address()
+    return `https://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`
+  }
+
+  /** HTTP/1.1 only, counting its connections; answers after a moment, so that requests overlap. */
+  async function startOld(): Promise<{ url: string; connections(): number }> {
+    let connections = 0
+    const server = createTlsServer({ cert, key }, (socket) => {
+      connections++
+      socket.on("error", () => undefined)
+      socket.on("data", () => {
+        setTimeout(() => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n1.1"), 200)
+      })
+    })
+    const port = await listening(server)
+    return { url: `https://127.0.0.1:${port}/`, connections: () => connections }
+  }
+
+  test("speaks HTTP/2 when multiplexing is on, HTTP/1.1 when it is off", async () => {
+    const url = await startBoth()
+    expect(await child(["h2", "3", "1", url])).toEqual({ answers: [["2.0"]], warned: [] })
+    expect(await child(["h1", "1", "1", url])).toEqual({ answers: [["1.1"]], warned: [] })
+  })
+
+  test("falls back to HTTP/1.1 where the server has no other, and says so once", async () => {
+    const old = await startOld()
+    expect(await child(["h2", "3", "2", old.url])).toEqual({
+      answers: [["1.1"], ["1.1"]],
+      warned: [["http2_unavailable", "the server does not offer it"]],
+    })
+  })
+
+  test("keeps more than 64 HTTP/1.1 connections for the next burst", async () => {
+    const old = await startOld()
+    const { answers } = await child(["h1", "150", "3", old.url])
+    expect(answers).toEqual([["1.1"], ["1.1"], ["1.1"]])
+    expect(old.connections()).toBe(150)
+  })
+
+  test("refuses a certificate that nothing vouches for, as a fault of the TLS stage", async () => {
+    const url = await startBoth()
+    for (const mode of ["h1", "h2"]) {
+      const { answers } = await child([mode, "1", "1", url], false)
+      expect(JSON.parse(answers[0]?.[0] ?? "")).toMatchObject({ kind: "network", stage: "tls" })
+    }
+  })
+})
