@@ -2,7 +2,7 @@
  * A stand-in for auth.openai.com and chatgpt.com on loopback that behaves like them where it hurts: refresh tokens rotate and reuse
  * revokes the family, requests are refused for what the real backend refuses, `response.completed` has an empty `output`.
  *
- *     const fake = await startFakeOpenAI()
+ *     const fake = startFakeOpenAI()
  *     fake.addAccount({ plan: "plus" })
  *     fake.fault(fake.accounts[0], { kind: "usage_limit", resetsAt: 1_900_000_000 })
  *     writeFileSync("config.toml", fake.config())        // [providers.codex] pointing here
@@ -87,7 +87,7 @@ export interface FakeOpenAI {
   stop(): Promise<void>
 }
 
-export async function startFakeOpenAI(options: FakeOpenAIOptions = {}): Promise<FakeOpenAI> {
+export function startFakeOpenAI(options: FakeOpenAIOptions = {}): FakeOpenAI {
   const now = options.now ?? Date.now
   const accounts = new Accounts(now, options.accessSeconds ?? 864_000)
   for (let i = 0; i < (options.accounts ?? 1); i += 1) accounts.add()
@@ -149,7 +149,8 @@ export async function startFakeOpenAI(options: FakeOpenAIOptions = {}): Promise<
     if (handler === undefined) return exchange.json(404, { detail: "Not Found" })
     await handler(exchange, rawQuery)
   })
-  await new Promise<void>((done) => server.listen(options.port ?? 0, "127.0.0.1", done))
+  server.keepAliveTimeout = 60_000
+  server.listen(options.port ?? 0, "127.0.0.1")
   const address = server.address()
   if (address === null || typeof address === "string") throw new Error("the fake has no port")
   url = `http://127.0.0.1:${address.port}`

@@ -42,11 +42,11 @@ const says =
   (pattern: RegExp): Test =>
   ({ error }) =>
     error.message !== null && pattern.test(error.message)
-const all =
+const both =
   (...tests: readonly Test[]): Test =>
   (facts) =>
     tests.every((test) => test(facts))
-const any =
+const either =
   (...tests: readonly Test[]): Test =>
   (facts) =>
     tests.some((test) => test(facts))
@@ -58,9 +58,9 @@ const isChallenge: Test = (facts) =>
   facts.body.includes("challenge-platform")
 
 /** Texts of a model that is not there for this account, or not for the announced version: they are the same (spec codex 4). */
-const isModelRefused: Test = any(
+const isModelRefused: Test = either(
   code("model_not_found", "model_not_supported"),
-  all(
+  both(
     status(400, 403, 404),
     says(
       /model is not supported|model not found|does not exist or you do not have access|model .{1,100} does not exist/i,
@@ -90,7 +90,7 @@ export const RULES: readonly Rule[] = [
   // The request can be mended.
   {
     cause: ({ call }) => `unsupported_parameter${call.parametersDropped === 0 ? "" : `_${call.parametersDropped + 1}`}`,
-    when: all(status(400, 422), ({ error }) => refusedParameter(error.message, error.param) !== null),
+    when: both(status(400, 422), ({ error }) => refusedParameter(error.message, error.param) !== null),
     act: act.none,
     retry: "same",
     budget: "amend",
@@ -103,7 +103,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     cause: "encrypted_content",
-    when: any(
+    when: either(
       code("invalid_encrypted_content"),
       says(/encrypted content .{0,200}could not be (?:verified|decrypted)/i),
     ),
@@ -116,7 +116,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     cause: "item_ids",
-    when: all(status(400, 404), says(/item with id .{1,200} not found/i)),
+    when: both(status(400, 404), says(/item with id .{1,200} not found/i)),
     act: act.none,
     retry: "same",
     budget: "amend",
@@ -126,7 +126,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     cause: "client_version",
-    when: all(any(wantsNewerClient, isModelRefused), knowsNewer),
+    when: both(either(wantsNewerClient, isModelRefused), knowsNewer),
     act: act.none,
     retry: "same",
     budget: "amend",
@@ -193,7 +193,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     cause: "concurrency",
-    when: all(status(409, 429), isConcurrency),
+    when: both(status(409, 429), isConcurrency),
     act: act.backoffAll("concurrency", [5_000, 10_000, 15_000]),
     retry: "other",
     budget: "credential",
@@ -202,7 +202,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     cause: "overloaded",
-    when: any(
+    when: either(
       code("server_is_overloaded", "slow_down", "service_unavailable_error"),
       says(/model is (?:currently )?at capacity|servers are currently overloaded/i),
     ),
@@ -215,7 +215,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     cause: "rate_limit",
-    when: any(status(429), code("rate_limit_exceeded")),
+    when: either(status(429), code("rate_limit_exceeded")),
     act: act.coolModel,
     retry: "other",
     budget: "credential",
@@ -225,7 +225,7 @@ export const RULES: readonly Rule[] = [
   {
     // Right after a good refresh: the token is not what is wrong.
     cause: "unauthorized",
-    when: all(status(401), isRepeated("unauthorized")),
+    when: both(status(401), isRepeated("unauthorized")),
     act: act.backoffAll("unauthorized", [30 * 60_000, 2 * 3_600_000, 6 * 3_600_000]),
     retry: "other",
     budget: "credential",
@@ -244,7 +244,7 @@ export const RULES: readonly Rule[] = [
   {
     // Seen once and then normal again (spec codex 9): probation before the ban.
     cause: "payment",
-    when: any(status(402), code("deactivated_workspace")),
+    when: either(status(402), code("deactivated_workspace")),
     act: act.probation,
     retry: "other",
     budget: "credential",
@@ -262,7 +262,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     cause: "forbidden",
-    when: all(status(403), isRepeated("forbidden")),
+    when: both(status(403), isRepeated("forbidden")),
     act: act.backoffForbidden,
     retry: "other",
     budget: "credential",
@@ -282,7 +282,7 @@ export const RULES: readonly Rule[] = [
   // The request, or the server.
   {
     cause: "not_found_empty",
-    when: all(status(404), ({ error }) => error.form === "empty" || error.form === "html"),
+    when: both(status(404), ({ error }) => error.form === "empty" || error.form === "html"),
     act: act.backoffAll("not_found_empty", [10_000, 30_000]),
     retry: ({ context }) => (context.seen("not_found_empty") >= 2 ? "no" : "other"),
     budget: "credential",
