@@ -1,0 +1,187 @@
+/** The Cloud Code envelope: `{"model","project","user_prompt_id","request"}` around a request, `{"response","traceId"}` around an answer. */
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const COLON = 0x3a
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+
+const ENCODER = new TextEncoder()
+
+/** The Cloud project goes out only if there is one (free tiers may have none). */
+export function wrapRequest(
+  head: { readonly model: string; readonly project: string; readonly promptId: string },
+  request: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const project = head.project === "" ? "" : `"project":${JSON.stringify(head.project)},`
+  const prefix = ENCODER.encode(
+    `{"model":${JSON.stringify(head.model)},${project}"user_prompt_id":${JSON.stringify(head.promptId)},"request":`,
+  )
+  return framed(prefix, request)
+}
+
+/** countTokens takes no more than the request, which names the model itself. */
+export function wrapCount(request: Uint8Array): Uint8Array<ArrayBuffer> {
+  return framed(ENCODER.encode('{"request":'), request)
+}
+
+function framed(prefix: Uint8Array, value: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(prefix.length + value.length + 1)
+  bytes.set(prefix)
+  bytes.set(value, prefix.length)
+  bytes[bytes.length - 1] = CLOSE_BRACE
+  return bytes
+}
+
+/** Which member of the envelope is being read. */
+type Within = 0 | 1 | 2
+const NOTHING = 0
+const RESPONSE = 1
+const TRACE = 2
+
+/**
+ * Looks through one answer envelope, once, and notes where the parts lie that matter; what they say is not parsed. One reader
+ * serves a whole stream. Takes any bytes, never throws.
+ */
+export class EnvelopeReader {
+  /** `[start, end)` of the `response` object; -1 if there is none, or it does not end. */
+  responseStart = -1
+  responseEnd = -1
+  /** The `traceId` string with its quotes; -1 if there is none. */
+  traceStart = -1
+  traceEnd = -1
+  /** The `usageMetadata` object of the response; -1 if there is none. */
+  usageStart = -1
+  usageEnd = -1
+  /** An `error` instead of, or beside, the response. */
+  error = false
+  /** The response has a `responseId` of its own. */
+  named = false
+  /** The response holds at least one candidate, or says why it holds none (promptFeedback). */
+  answers = false
+  /** Some candidate is finished, or the prompt was blocked: an end may follow. */
+  finished = false
+  /** Some part carries a thought signature. */
+  signed = false
+
+  /** Reads `bytes[start, end)`. True if it is a whole object. */
+  read(bytes: Uint8Array, start: number, end: number): boolean {
+    this.responseStart = this.responseEnd = this.traceStart = this.traceEnd = this.usageStart = this.usageEnd = -1
+    this.error = this.named = this.answers = this.finished = this.signed = false
+    let within: Within = NOTHING
+    let inUsage = false
+    let depth = 0
+    let i = start
+    while (i < end) {
+      const byte = bytes[i]
+      if (byte === QUOTE) {
+        const close = closingQuote(bytes, i + 1, end)
+        if (close === -1) return false
+        let after = close + 1
+        while (after < end && isSpace(bytes[after])) after++
+        if (bytes[after] === COLON && after < end) {
+          const length = close - i - 1
+          if (depth === 1) within = this.envelopeKey(bytes, i + 1, length)
+          else if (depth === 2) {
+            if (within === RESPONSE) inUsage = this.responseKey(bytes, i + 1, length, after + 1, end)
+          } else if (depth === 4) {
+            if (length === 12 && within === RESPONSE && equals(bytes, i + 1, "finishReason")) this.finished = true
+          } else if (length === 16 && depth === 7 && equals(bytes, i + 1, "thoughtSignature")) this.signed = true
+          i = after + 1
+          continue
+        }
+        if (depth === 1 && within === TRACE) {
+          this.traceStart = i
+          this.traceEnd = close + 1
+        }
+        i = after
+        continue
+      }
+      if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+        if (depth === 0 && byte === OPEN_BRACKET) return false
+        if (depth === 1 && within === RESPONSE && byte === OPEN_BRACE) this.responseStart = i
+        if (depth === 2 && inUsage && byte === OPEN_BRACE) this.usageStart = i
+        depth++
+      } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+        depth--
+        if (depth === 1) {
+          if (within === RESPONSE && this.responseStart !== -1) this.responseEnd = i + 1
+          within = NOTHING
+        } else if (depth === 2 && inUsage) {
+          if (this.usageStart !== -1) this.usageEnd = i + 1
+          inUsage = false
+        } else if (depth <= 0) return depth === 0
+      } else if (byte === COMMA && depth === 1) within = NOTHING
+      i++
+    }
+    return false
+  }
+
+  private envelopeKey(bytes: Uint8Array, at: number, length: number): Within {
+    if (length === 8 && equals(bytes, at, "response")) return RESPONSE
+    if (length === 7 && equals(bytes, at, "traceId")) return TRACE
+    if (length === 5 && equals(bytes, at, "error")) this.error = true
+    return NOTHING
+  }
+
+  /** Returns whether the value is the usage. */
+  private responseKey(bytes: Uint8Array, at: number, length: number, value: number, end: number): boolean {
+    switch (length) {
+      case 10:
+        if (equals(bytes, at, "candidates")) this.answers ||= hasElement(bytes, value, end)
+        else if (equals(bytes, at, "responseId")) this.named = true
+        return false
+      case 13:
+        return equals(bytes, at, "usageMetadata")
+      case 14:
+        if (equals(bytes, at, "promptFeedback")) this.answers = this.finished = true
+        return false
+      default:
+        return false
+    }
+  }
+}
+
+/** Bytes of a string read one by one before the rest is searched: most strings are short, and images are long. */
+const SHORT = 48
+
+function closingQuote(bytes: Uint8Array, from: number, end: number): number {
+  const short = Math.min(from + SHORT, end)
+  let i = from
+  while (i < short) {
+    const byte = bytes[i]
+    if (byte === QUOTE) return i
+    i += byte === BACKSLASH ? 2 : 1
+  }
+  while (i < end) {
+    const quote = bytes.indexOf(QUOTE, i)
+    if (quote === -1 || quote >= end) return -1
+    let back = quote
+    while (back > i && bytes[back - 1] === BACKSLASH) back--
+    if ((quote - back) % 2 === 0) return quote
+    i = quote + 1
+  }
+  return -1
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+}
+
+/** Whether the value at `at` is an array with something in it. */
+function hasElement(bytes: Uint8Array, at: number, end: number): boolean {
+  let i = at
+  while (i < end && isSpace(bytes[i])) i++
+  if (bytes[i] !== OPEN_BRACKET) return false
+  i++
+  while (i < end && isSpace(bytes[i])) i++
+  return i < end && bytes[i] !== CLOSE_BRACKET
+}
+
+function equals(bytes: Uint8Array, at: number, ascii: string): boolean {
+  for (let i = 0; i < ascii.length; i++) if (bytes[at + i] !== ascii.charCodeAt(i)) return false
+  return true
+}

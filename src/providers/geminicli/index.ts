@@ -1,0 +1,81 @@
+/** Gemini CLI / Cloud Code Assist as one provider. */
+import type { ProviderSettings } from "../../config/types.ts"
+import type { ProviderDeps, ProviderModule } from "../../http/ports.ts"
+import { systemTimers, type Timers } from "../../observe/clock.ts"
+import type { Failure, Opened, Provider } from "../../relay/ports.ts"
+import type { Lease } from "../../scheduler/ports.ts"
+import type { GeminiCall } from "./call.ts"
+import { identify } from "./identity.ts"
+import { googleOAuth, refresh } from "./oauth.ts"
+import { AnswerAssembler, type AnswerContext, ARRAY_FRAME, SSE_FRAME, StreamFramer } from "./response.ts"
+import { routes } from "./routes.ts"
+import { Signatures } from "./signatures.ts"
+import { inArray, shape, tellRefusal } from "./tell.ts"
+import { send } from "./upstream.ts"
+import { explain, judge } from "./verdict.ts"
+
+export type { GeminiCall } from "./call.ts"
+
+/** Google's tokens live about an hour. */
+const LEAD_MS = 5 * 60_000
+
+/** @param timers for the pauses of an onboarding; tests drive them by hand */
+export function createGeminicli(
+  deps: ProviderDeps<ProviderSettings>,
+  timers: Timers = systemTimers,
+): ProviderModule<GeminiCall> {
+  const { settings, fetcher, clock, random } = deps
+  const signatures = new Signatures(clock)
+
+  function open(response: Response, call: GeminiCall, lease: Lease): Opened {
+    const context: AnswerContext = {
+      headers: response.headers,
+      learn: (bytes) => signatures.learn(call.model, lease.credential, bytes),
+      explain: (failure: Failure) => explain(failure, call, lease, clock.wall()),
+    }
+    if (!call.stream) {
+      const assembler = new AnswerAssembler(call.verb !== "countTokens", context)
+      return { mode: "unary", response, assembler, headers: clientHeaders(ARRAY_FRAME.contentType) }
+    }
+    const frame = call.form === "sse" ? SSE_FRAME : ARRAY_FRAME
+    const framer = new StreamFramer(frame, context)
+    return { mode: "stream", response, framer, headers: clientHeaders(frame.contentType) }
+  }
+
+  const provider: Provider<GeminiCall> = {
+    name: "geminicli",
+    send: (lease, call, signal) => send({ fetcher, apiUrl: settings.current.apiUrl, signatures }, lease, call, signal),
+    open,
+    judge: (failure, call, lease, context) => {
+      const verdict = judge(failure, call, lease, context)
+      if (verdict.cause === "signature") signatures.refused(call.holes, lease.credential)
+      return verdict
+    },
+    refuse: (why, call) => {
+      const told = tellRefusal(why, call.model, clock.wall())
+      return call.form === "array" ? inArray(told) : told
+    },
+  }
+
+  const account = { settings, fetcher, clock, timers }
+  return {
+    name: "geminicli",
+    shape,
+    oauth: googleOAuth(account),
+    refresher: {
+      refresh: (token, signal) => refresh(account, token, signal),
+      identify: (tokens, project, signal) => identify(account, tokens, project, signal),
+      leadMs: LEAD_MS,
+    },
+    provider,
+    routes: ({ tools, relay }) => routes({ tools, relay, settings, random }),
+    seedAccount: (item) => projectOf(item.project_id) ?? projectOf(item.projectId),
+  }
+}
+
+/** Nothing of the upstream's headers means anything to a client. Proxies in between must not hold streams back. */
+const clientHeaders = (contentType: string): Headers =>
+  new Headers({ "content-type": contentType, "cache-control": "no-cache", "x-accel-buffering": "no" })
+
+const projectOf = (value: unknown): string | null =>
+  typeof value === "string" && value.trim() !== "" ? value.trim() : null

@@ -1,0 +1,302 @@
+/** Cloud Code's answers as the Gemini API gives them: unwrapped, as an event stream, as one JSON array, or whole. */
+import type { TokenUsage } from "../../observe/ports.ts"
+import type { Assembler, Failure, Framer } from "../../relay/ports.ts"
+import { MAX_FRAME_BYTES, SseScanner } from "../../relay/sse.ts"
+import { EnvelopeReader } from "./envelope.ts"
+import { readProblem } from "./errors.ts"
+import { isObject, parseJson } from "./json.ts"
+import { readUsage } from "./usage.ts"
+
+const ENCODER = new TextEncoder()
+const DECODER = new TextDecoder()
+const NONE = new Uint8Array(0)
+const LF = 0x0a
+const SPACE = 0x20
+const CLOSE_BRACE = 0x7d
+const OPEN_BRACE = 0x7b
+
+/** What is kept of a body that turns out to be no event stream, to say what it was. */
+const MAX_ODD_BYTES = 64 * 1024
+
+/** What an answer's reader is told. */
+export interface AnswerContext {
+  readonly headers: Headers
+  /** Called with the bytes of a `response` value in which some part is signed. */
+  readonly learn: (response: Uint8Array) => void
+  /** The error body a client is to see for a failure inside a committed answer. */
+  readonly explain: (failure: Failure) => string
+}
+
+/** How values are told apart on the way to the client. */
+interface Frame {
+  readonly first: Uint8Array
+  readonly next: Uint8Array
+  readonly after: Uint8Array
+  /** Of the whole answer: nothing sent yet, something sent. */
+  readonly closeEmpty: Uint8Array
+  readonly close: Uint8Array
+  readonly keepAlive: Uint8Array
+  readonly contentType: string
+}
+
+const frame = (texts: Record<Exclude<keyof Frame, "contentType">, string>, contentType: string): Frame => ({
+  first: ENCODER.encode(texts.first),
+  next: ENCODER.encode(texts.next),
+  after: ENCODER.encode(texts.after),
+  closeEmpty: ENCODER.encode(texts.closeEmpty),
+  close: ENCODER.encode(texts.close),
+  keepAlive: ENCODER.encode(texts.keepAlive),
+  contentType,
+})
+
+/** `alt=sse`: one `data:` event per value, no event names, no end marker. */
+export const SSE_FRAME = frame(
+  { first: "data: ", next: "data: ", after: "\n\n", closeEmpty: "", close: "", keepAlive: ": keep-alive\n\n" },
+  "text/event-stream",
+)
+/** Without `alt=sse`: one JSON array, an element at a time. Silence is filled with white space, which JSON allows anywhere. */
+export const ARRAY_FRAME = frame(
+  { first: "[", next: ",\n", after: "\n", closeEmpty: "[]", close: "]", keepAlive: "\n" },
+  "application/json; charset=UTF-8",
+)
+
+/** One growing piece of output; what is taken is never written again. */
+class Output {
+  #bytes = NONE
+  #length = 0
+
+  /** Makes room for about `size` bytes, if there is none at all. */
+  expect(size: number): void {
+    if (this.#bytes.length === 0) this.#bytes = new Uint8Array(size)
+  }
+
+  add(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    const length = this.#length + end - start
+    if (length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(length, this.#bytes.length * 2))
+      grown.set(this.#bytes.subarray(0, this.#length))
+      this.#bytes = grown
+    }
+    this.#bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.#length)
+    this.#length = length
+  }
+
+  take(): Uint8Array | null {
+    if (this.#length === 0) return null
+    const bytes = this.#bytes.subarray(0, this.#length)
+    this.#bytes = NONE
+    this.#length = 0
+    return bytes
+  }
+}
+
+const RESPONSE_ID = ENCODER.encode(',"responseId":')
+
+/** Writes the `response` value; where it has no `responseId`, the trace id is one, as the official client has it. */
+function writeResponse(envelope: EnvelopeReader, bytes: Uint8Array, out: Output): void {
+  const { responseStart, responseEnd, traceStart, traceEnd } = envelope
+  if (envelope.named || traceStart === -1) {
+    out.add(bytes, responseStart, responseEnd)
+    return
+  }
+  let last = responseEnd - 2
+  while (last > responseStart && (bytes[last] ?? 0) <= SPACE) last--
+  out.add(bytes, responseStart, last + 1)
+  out.add(RESPONSE_ID, bytes[last] === OPEN_BRACE ? 1 : 0)
+  out.add(bytes, traceStart, traceEnd)
+  out.add(CLOSING)
+}
+const CLOSING = Uint8Array.of(CLOSE_BRACE)
+
+/** A stream of envelopes, unwrapped and framed anew: one write per upstream chunk, whole frames only. */
+export class StreamFramer implements Framer {
+  readonly quotas = []
+  readonly plan = null
+  /** Clients of this API never name an answer, so there is nothing to remember it by. */
+  readonly responseId = null
+  readonly keepAlive: Uint8Array
+  readonly betweenFrames = true
+  phase: Framer["phase"] = "opening"
+  events = 0
+  failure: Failure | null = null
+  lateError: string | null = null
+  incomplete = false
+
+  readonly #scanner: SseScanner
+  readonly #envelope = new EnvelopeReader()
+  readonly #out = new Output()
+  #started = false
+  #finished = false
+  #ended = false
+  #usage: Uint8Array | null = null
+  #odd: Uint8Array[] = []
+  #oddBytes = 0
+
+  constructor(
+    private readonly frame: Frame,
+    private readonly context: AnswerContext,
+    maxFrameBytes: number = MAX_FRAME_BYTES,
+  ) {
+    this.keepAlive = frame.keepAlive
+    this.#scanner = new SseScanner(maxFrameBytes)
+  }
+
+  get usage(): TokenUsage | null {
+    return this.#usage === null ? null : readUsage(this.#usage)
+  }
+
+  push(chunk: Uint8Array): Uint8Array | null {
+    if (this.#closed) return null
+    const scanner = this.#scanner
+    scanner.feed(chunk)
+    while (scanner.next()) {
+      if (scanner.dataLines === 0) continue
+      this.#out.expect(scanner.end - scanner.start + chunk.length)
+      this.#event()
+      if (this.#closed) return this.#out.take()
+    }
+    if (scanner.overflowed) this.#fail({ kind: "cut", detail: "an event of the upstream is too large" })
+    else if (this.events === 0) this.#keepOdd(chunk)
+    return this.#out.take()
+  }
+
+  end(fault: Failure | null): Uint8Array | null {
+    if (this.#ended) return null
+    this.#ended = true
+    if (this.#closed) return this.#close()
+    if (fault === null) {
+      if (this.#scanner.finish() && this.#scanner.dataLines > 0) this.#event()
+      if (this.events === 0) this.#judgeOdd()
+      this.incomplete ||= this.events > 0 && !this.#finished && !this.#closed
+    }
+    // A fault behind the last candidate's finish takes nothing from the client.
+    if (!this.#finished && !this.#closed)
+      this.#say(fault ?? { kind: "cut", detail: "the upstream ended the stream without its last event" })
+    return this.#close()
+  }
+
+  /** An error was relayed: nothing may follow. */
+  get #closed(): boolean {
+    return this.phase === "done"
+  }
+
+  #event(): void {
+    const scanner = this.#scanner
+    let { bytes, dataStart: start, dataEnd: end } = scanner
+    if (scanner.dataLines > 1) {
+      // JSON holds a line end only between its tokens, where a space does as well; in a frame it would need a field of its own.
+      bytes = scanner.data().map((byte) => (byte === LF ? SPACE : byte))
+      start = 0
+      end = bytes.length
+    }
+    if (start === end) return
+    this.events++
+    this.#odd = []
+    const envelope = this.#envelope
+    const whole = envelope.read(bytes, start, end)
+    if (envelope.error) {
+      const body = DECODER.decode(bytes.subarray(start, end))
+      this.#fail({ kind: "event", body, headers: this.context.headers })
+      return
+    }
+    // Anything else has nothing to show: a marker like [DONE], an envelope of accounting only, a broken event.
+    if (!whole || envelope.responseEnd === -1) return
+    this.#before()
+    writeResponse(envelope, bytes, this.#out)
+    this.#out.add(this.frame.after)
+    if (envelope.answers && this.phase === "opening") this.phase = "flowing"
+    if (envelope.finished) this.#finished = true
+    if (envelope.usageEnd !== -1) this.#usage = bytes.subarray(envelope.usageStart, envelope.usageEnd)
+    if (envelope.signed) this.context.learn(bytes.subarray(envelope.responseStart, envelope.responseEnd))
+  }
+
+  #before(): void {
+    this.#out.add(this.#started ? this.frame.next : this.frame.first)
+    this.#started = true
+  }
+
+  /** While opening the relay tries elsewhere, unless it committed for the time that passed; then, as later, the client is told. */
+  #fail(failure: Failure): void {
+    if (this.phase === "opening") this.failure = failure
+    if (failure.kind === "event") this.lateError = failure.body
+    else this.incomplete = true
+    this.#say(failure)
+    this.phase = "done"
+  }
+
+  #say(failure: Failure): void {
+    this.#before()
+    this.#out.add(ENCODER.encode(this.context.explain(failure)))
+    this.#out.add(this.frame.after)
+  }
+
+  #close(): Uint8Array | null {
+    this.#out.add(this.#started ? this.frame.close : this.frame.closeEmpty)
+    return this.#out.take()
+  }
+
+  #keepOdd(chunk: Uint8Array): void {
+    const room = MAX_ODD_BYTES - this.#oddBytes
+    if (room <= 0) return
+    const kept = chunk.subarray(0, room)
+    this.#odd.push(kept)
+    this.#oddBytes += kept.length
+  }
+
+  /** Errors come as a plain JSON body too, labelled as an event stream (spec 6.3). */
+  #judgeOdd(): void {
+    const body = DECODER.decode(Buffer.concat(this.#odd)).trim()
+    this.#odd = []
+    if (!/^[^:\s]/.test(body)) return
+    const understood = readProblem(body, null).understood
+    if (understood) this.#fail({ kind: "event", body, headers: this.context.headers })
+    else this.#fail({ kind: "cut", detail: "the answer was no event stream" })
+  }
+}
+
+/** A whole answer, unwrapped at its end. */
+export class AnswerAssembler implements Assembler {
+  readonly quotas = []
+  readonly plan = null
+  readonly responseId = null
+  readonly lateError = null
+  readonly failure = null
+  readonly done = false
+  usage: TokenUsage | null = null
+  readonly #chunks: Uint8Array[] = []
+
+  /** @param wrapped whether the answer stands in an envelope (countTokens has none) */
+  constructor(
+    private readonly wrapped: boolean,
+    private readonly context: AnswerContext,
+  ) {}
+
+  push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk)
+  }
+
+  finish(): { readonly body: Uint8Array; readonly status: number } | Failure {
+    const bytes = this.#chunks.length === 1 ? (this.#chunks[0] ?? NONE) : Buffer.concat(this.#chunks)
+    if (bytes.length === 0) return { kind: "empty" }
+    const envelope = new EnvelopeReader()
+    const whole = envelope.read(bytes, 0, bytes.length)
+    if (whole && !envelope.error) {
+      if (!this.wrapped && isObject(parseJson(DECODER.decode(bytes)))) return { body: bytes, status: 200 }
+      if (this.wrapped && envelope.responseEnd !== -1) return this.#unwrap(envelope, bytes)
+    }
+    const body = DECODER.decode(bytes)
+    return readProblem(body, null).understood
+      ? { kind: "event", body, headers: this.context.headers }
+      : { kind: "cut", detail: "the answer could not be understood" }
+  }
+
+  #unwrap(envelope: EnvelopeReader, bytes: Uint8Array): { body: Uint8Array; status: number } | Failure {
+    if (!envelope.answers) return { kind: "empty" }
+    if (envelope.usageEnd !== -1) this.usage = readUsage(bytes.subarray(envelope.usageStart, envelope.usageEnd))
+    if (envelope.signed) this.context.learn(bytes.subarray(envelope.responseStart, envelope.responseEnd))
+    const out = new Output()
+    out.expect(bytes.length)
+    writeResponse(envelope, bytes, out)
+    return { body: out.take() ?? NONE, status: 200 }
+  }
+}

@@ -1,0 +1,119 @@
+/** The Gemini API v1beta as far as Cloud Code serves it. */
+import { type AnyElysia, Elysia } from "elysia"
+import { type ApiContext, allowsModel, type EdgeFault, HttpError, type RouteTools } from "../../http/ports.ts"
+import type { Live, Random } from "../../observe/clock.ts"
+import type { ClientError, Relay } from "../../relay/ports.ts"
+import type { GeminiCall, Verb } from "./call.ts"
+import { modelList, modelOf, openaiModelList } from "./models.ts"
+import { parseRequest, sessionsOf } from "./request.ts"
+import { formOf, PREFIX, pathFault, splitModelPath, verbFault, verbOf } from "./target.ts"
+import { inArray, shape } from "./tell.ts"
+
+export interface RouteDeps {
+  readonly tools: RouteTools
+  readonly relay: Relay<GeminiCall>
+  readonly settings: Live<{ readonly modelList: readonly string[] }>
+  readonly random: Random
+}
+
+const refuse = (fault: EdgeFault): never => {
+  throw new HttpError(fault)
+}
+
+const json = (value: unknown): Response =>
+  new Response(JSON.stringify(value), { headers: { "content-type": "application/json; charset=UTF-8" } })
+
+const answer = (error: ClientError): Response =>
+  new Response(error.body, {
+    status: error.status,
+    headers: { "content-type": error.contentType ?? "application/json" },
+  })
+
+/** `user_prompt_id`: 16 random bytes in hex; names the prompt for the upstream, nothing else. */
+function promptId(random: Random): string {
+  let id = ""
+  for (let i = 0; i < 4; i++)
+    id += Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, "0")
+  return id
+}
+
+/** `application/json`, with or without parameters. */
+const isJsonType = (type: string | null): boolean =>
+  type !== null && /^\s*application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)
+
+export function routes(deps: RouteDeps): AnyElysia {
+  const { settings, relay, random } = deps
+
+  const visible = (c: ApiContext) => settings.current.modelList.filter((id) => allowsModel(c.principal, id))
+
+  function getModel(c: ApiContext): Response {
+    const target = splitModelPath(restOf(c.path)) ?? refuse({ kind: "not_found", message: "There is no such model." })
+    if (target.verb !== null)
+      refuse({ kind: "method_not_allowed", message: "Use POST for this method.", allow: "POST" })
+    if (!visible(c).includes(target.model))
+      refuse({ kind: "not_found", message: "The model is not configured here; list the models to see which are." })
+    return json(modelOf(target.model))
+  }
+
+  function postModel(c: ApiContext): Promise<Response> {
+    const target = splitModelPath(restOf(c.path)) ?? refuse({ kind: "not_found", message: "There is no such method." })
+    if (target.verb === null)
+      return refuse({ kind: "method_not_allowed", message: "Use GET for a model.", allow: "GET, HEAD" })
+    const verb = verbOf(target.verb) ?? refuse(verbFault(target.verb))
+    return generate(c, target.model, verb)
+  }
+
+  async function generate(c: ApiContext, model: string, verb: Verb): Promise<Response> {
+    const form = formOf(verb, c.query)
+    try {
+      if (!settings.current.modelList.includes(model))
+        refuse({ kind: "invalid_request", message: `unsupported model: ${shown(model)}` })
+      if (!allowsModel(c.principal, model))
+        refuse({ kind: "forbidden", message: `The key may not use model ${model}.` })
+      if (!isJsonType(c.request.headers.get("content-type")))
+        refuse({ kind: "invalid_request", message: "invalid request: the content type must be application/json" })
+      const sessions = sessionsOf(c.request.headers)
+      const parsed = parseRequest(await c.body(), { model, verb, form, sessions, promptId: promptId(random) })
+      return parsed.call === null ? refuse(parsed.fault) : await relay.serve(parsed.call, c.inbound)
+    } catch (error) {
+      // What would have been an array of answers is an array with the error (spec 4.6).
+      if (form === "array" && error instanceof HttpError) return answer(inArray(shape(error.fault)))
+      throw error
+    }
+  }
+
+  const wrongMethod = (allow: string) => () =>
+    refuse({ kind: "method_not_allowed", message: `Use ${allow} here.`, allow })
+
+  const { tools } = deps
+  const raw = { parse: "none" } as const
+  // A colon cannot be written in the router's paths, and a parameter would be decoded: hence the wildcards.
+  return new Elysia({ name: "geminicli" })
+    .get(
+      `${PREFIX}/models`,
+      tools.api((c) => json(modelList(visible(c), c.query))),
+      raw,
+    )
+    .get(
+      `${PREFIX}/openai/models`,
+      tools.api((c) => json(openaiModelList(visible(c)))),
+      raw,
+    )
+    .get(`${PREFIX}/models/*`, tools.api(getModel), raw)
+    .post(`${PREFIX}/models/*`, tools.api(postModel), raw)
+    .all(`${PREFIX}/models`, tools.api(wrongMethod("GET, HEAD")), raw)
+    .all(`${PREFIX}/openai/models`, tools.api(wrongMethod("GET, HEAD")), raw)
+    .all(`${PREFIX}/models/*`, tools.api(wrongMethod("GET, HEAD, POST")), raw)
+    .all(
+      `${PREFIX}/*`,
+      tools.api((c) => refuse(pathFault(c.path))),
+      raw,
+    )
+}
+
+const restOf = (path: string): string => path.slice(`${PREFIX}/models/`.length)
+
+/** A name from a URL, safe to be shown in a message and a log. */
+const shown = (model: string): string => model.slice(0, 128).replace(/[^\x20-\x7e]/g, "?")
