@@ -102,6 +102,7 @@ export function createEdge(deps: EdgeDeps): Edge {
         name,
         pool,
         clock: deps.clock,
+        log: deps.log,
         models: () => modelsOf(deps.config.current, name),
         seedAccount: (item) => module.seedAccount(item),
       }),

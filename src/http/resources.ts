@@ -1,4 +1,5 @@
 import type { Clock } from "../observe/clock.ts"
+import type { Log } from "../observe/ports.ts"
 import type { AdminResult, Pool } from "../scheduler/ports.ts"
 import type { SeedOutcome } from "../store/types.ts"
 import { member, parseJson, parseObject, saysJson } from "./body.ts"
@@ -23,6 +24,7 @@ export interface ResourceDeps {
   readonly name: string
   readonly pool: Pool
   readonly clock: Clock
+  readonly log: Log
   /** The provider's models, for the totals. */
   models(): readonly string[]
   seedAccount(item: Readonly<Record<string, unknown>>): string | null
@@ -41,7 +43,10 @@ export function resourceVerbs(deps: ResourceDeps): Readonly<Record<string, Verb>
   const onOne = (act: (id: number) => AdminResult | Promise<AdminResult>): Verb => ({
     method: "POST",
     access: "admin",
-    run: async (visit) => answerVerb(await act(credentialId(parseObject(await visit.body())))),
+    run: async (visit) => {
+      const id = credentialId(parseObject(await visit.body()))
+      return answerVerb(await written(deps, async () => act(id)))
+    },
   })
   return {
     "resource:add": { method: "POST", access: "operator", run: (visit) => add(deps, visit) },
@@ -62,7 +67,7 @@ async function add(deps: ResourceDeps, visit: Visit): Promise<Response> {
     refuse({ kind: "invalid_request", message: "expected content-type application/json" })
   }
   const seeds = parseSeeds(parseJson(await visit.body()), deps.seedAccount)
-  const stored = deps.pool.seeds(seeds.hints)
+  const stored = await written(deps, async () => deps.pool.seeds(seeds.hints))
   if (wait === null) return acceptsJson(visit.request.headers) ? accepted(seeds, stored) : text("Success", 202)
   const deadline = deps.clock.mono() + wait
   const outcomes = await Promise.all(
@@ -71,6 +76,16 @@ async function add(deps: ResourceDeps, visit: Visit): Promise<Response> {
     ),
   )
   return accepted(seeds, outcomes)
+}
+
+/** A change that must be in the database before it is answered; 503 when it could not be written there. */
+async function written<T>({ log, name }: ResourceDeps, change: () => Promise<T>): Promise<T> {
+  try {
+    return await change()
+  } catch (error) {
+    log.error("could not be stored", { provider: name, error: error instanceof Error ? error.message : String(error) })
+    return refuse({ kind: "unavailable", message: "the database could not be written; nothing was changed" })
+  }
 }
 
 function accepted(seeds: SeedList, outcomes: readonly SeedOutcome[]): Response {
