@@ -32,6 +32,12 @@ interface Cure {
   readonly cure: string
 }
 
+const CORRUPT: Cure = {
+  exitCode: Exit.dataError,
+  what: "is damaged",
+  cure: "restore a backup, or save what can be saved with `sqlite3 FILE .recover`",
+}
+
 /** By primary result code (sqlite.org/rescode.html). */
 const CURES: Readonly<Record<string, Cure>> = {
   SQLITE_BUSY: {
@@ -55,11 +61,7 @@ const CURES: Readonly<Record<string, Cure>> = {
     what: "cannot be opened or created",
     cure: "check that its directory exists and is writable for the user that runs Pollux",
   },
-  SQLITE_CORRUPT: {
-    exitCode: Exit.dataError,
-    what: "is damaged",
-    cure: "restore a backup, or save what can be saved with `sqlite3 FILE .recover`",
-  },
+  SQLITE_CORRUPT: CORRUPT,
   SQLITE_NOTADB: {
     exitCode: Exit.dataError,
     what: "is not an SQLite database",
@@ -94,4 +96,10 @@ export function storeError(error: unknown, path: string): StoreError {
   if (cure === undefined)
     return new StoreError(`database ${path}: ${inner.message} (${inner.code})`, Exit.internal, inner.code)
   return new StoreError(`database ${path} ${cure.what} (${inner.code}): ${cure.cure}`, cure.exitCode, inner.code)
+}
+
+/** What a damaged database is called when its own check, and not a failing query, has found it. */
+export const damaged = (path: string): StoreError => {
+  const { what, cure, exitCode } = CORRUPT
+  return new StoreError(`database ${path} ${what}: ${cure}`, exitCode, "SQLITE_CORRUPT")
 }

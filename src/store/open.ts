@@ -4,7 +4,7 @@ import type { Clock } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import { createCipher, Vault } from "./cipher.ts"
 import { Connection } from "./connection.ts"
-import { Exit, StoreError, storeError } from "./error.ts"
+import { damaged, Exit, StoreError, storeError } from "./error.ts"
 import { createPrivate, warnIfShared } from "./files.ts"
 import { claim } from "./lock.ts"
 import { migrate } from "./migrate.ts"
@@ -20,6 +20,9 @@ export const IN_MEMORY = ":memory:"
 
 /** How long opening waits for another program that has the database locked, in milliseconds. */
 const OPENING_PATIENCE_MS = 5000
+
+/** Some 40 ms of checking. */
+const LARGEST_INSPECTED_BYTES = 32 * 1024 * 1024
 
 /** What remains of the write-ahead log's file after a checkpoint. */
 const LONGEST_LOG_BYTES = 16 * 1024 * 1024
@@ -78,6 +81,7 @@ export function openStore(options: StoreOptions): Store {
   function assemble(client: Database, release: () => void): Store {
     const vault = new Vault(cipher)
     const connection = new Connection(client, path, options.clock, configure(client, path, log))
+    inspect(client, path)
     const applied = connection.write("migrate", "synced", () => migrate(client, path))
     if (applied > 0) log.info("database schema brought up to date", { database: path, migrations: applied })
     if (reseal(connection, cipher, previous) > 0) scrub(connection, log)
@@ -154,6 +158,21 @@ function configure(client: Database, path: string, log: Log): boolean {
     })
   }
   return logged
+}
+
+/**
+ * Looks for damage while there is someone at the terminal to tell, unless the file is so large that this would delay the start.
+ * @throws StoreError with exit code 65
+ */
+function inspect(client: Database, path: string): void {
+  const size: unknown = client
+    .query("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size")
+    .get()
+  const bytes = typeof size === "object" && size !== null && "bytes" in size ? Number(size.bytes) : 0
+  if (bytes > LARGEST_INSPECTED_BYTES) return
+  const answer: unknown = client.query("PRAGMA quick_check(1)").get()
+  const verdict = typeof answer === "object" && answer !== null && "quick_check" in answer ? answer.quick_check : null
+  if (verdict !== "ok") throw damaged(path)
 }
 
 /** Takes replaced values out of the file's free pages and its log; the values in use are safe already, so a failure is only told. */

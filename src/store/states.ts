@@ -116,7 +116,6 @@ function prepare({ db }: Connection, provider: string) {
       .select({ credential: states.credential })
       .from(states)
       .where(and(mine, eq(states.tokenHash, placeholder("tokenHash"))))
-      .orderBy(states.credential)
       .prepare(),
     create: db
       .insert(states)
