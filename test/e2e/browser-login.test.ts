@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type BrowserContext, chromium } from "playwright-core"
+import { type BrowserContext, chromium, type Page, type Response } from "playwright-core"
 import { findChromium } from "../../scripts/lib/needs.ts"
 import { type FakeGoogle, startFakeGoogle } from "../fakes/google.ts"
 import { type FakeOpenAI, startFakeOpenAI } from "../fakes/openai.ts"
@@ -44,15 +44,31 @@ afterAll(async () => {
   rmSync(profile, { recursive: true, force: true })
 })
 
-/** Opens a page and gives what stands on the one where it ends. */
-async function visit(url: string) {
+interface Visited {
+  readonly url: URL
+  readonly status: number
+  readonly text: string
+}
+
+/**
+ * Opens a page and gives what stands on the one where it ends.
+ * @param finish what a person does there before it is read
+ */
+async function visit(url: string, finish?: (page: Page) => Promise<Response | null>): Promise<Visited> {
   const page = await browser.newPage()
   try {
-    const response = await page.goto(url)
-    return { url: page.url(), status: response?.status() ?? 0, text: (await page.textContent("body")) ?? "" }
+    let response = await page.goto(url)
+    if (finish !== undefined) response = await finish(page)
+    const text = (await page.textContent("body")) ?? ""
+    return { url: new URL(page.url()), status: response?.status() ?? 0, text: text.trim() }
   } finally {
     await page.close()
   }
+}
+
+/** The server under the name that the browser's cookies must be bound to for a fixed redirect. */
+function underLocalhost(): string {
+  return pollux.url.replace("127.0.0.1", "localhost")
 }
 
 async function listed(provider: string): Promise<readonly Record<string, unknown>[]> {
@@ -60,13 +76,13 @@ async function listed(provider: string): Promise<readonly Record<string, unknown
 }
 
 test("a Google login in the browser ends with Success and the masked identity, and the account serves", async () => {
-  const account = google.addAccount({ email: "ada.lovelace@example.com" })
-  google.signIn(account)
+  google.signIn(google.addAccount({ email: "ada.lovelace@example.com" }))
   const page = await visit(`${pollux.url}/geminicli/auth`)
-  expect(page).toMatchObject({ status: 202, text: expect.stringMatching(/^Success/) })
-  expect(new URL(page.url).pathname).toBe("/oauth2callback")
+  expect(page.status).toBe(202)
+  expect(page.text).toStartWith("Success")
   expect(page.text).toContain("@")
   expect(page.text).not.toContain("ada.lovelace@example.com")
+  expect(page.url.pathname).toBe("/oauth2callback")
   expect(await listed("geminicli")).toMatchObject([{ state: "ready" }])
   const answer = await pollux.api("/geminicli/v1beta/models/gemini-2.5-pro:generateContent", {
     method: "POST",
@@ -87,16 +103,34 @@ test("a refused consent is explained, and adds nothing", async () => {
 })
 
 test("a ChatGPT login comes back to the loopback listener, which is open only while it is pending", async () => {
-  const account = openai.addAccount({ email: "grace.hopper@example.com" })
-  openai.visit(account)
-  expect(await answers(1455)).toBe(false)
-  const page = await visit(`${pollux.url}/codex/auth`)
-  expect(page).toMatchObject({ status: 202, text: expect.stringMatching(/^Success/) })
-  expect(new URL(page.url)).toMatchObject({ hostname: "localhost", pathname: "/auth/callback" })
-  expect(["1455", "1457"]).toContain(new URL(page.url).port)
+  openai.visit(openai.addAccount({ email: "grace.hopper@example.com" }))
+  const page = await visit(`${underLocalhost()}/codex/auth`)
+  expect(page.status).toBe(202)
+  expect(page.text).toStartWith("Success")
   expect(page.text).not.toContain("grace.hopper@example.com")
+  expect(page.url.pathname).toBe("/auth/callback")
+  expect(page.url.hostname).toBe("localhost")
+  expect(["1455", "1457"]).toContain(page.url.port)
   expect(await listed("codex")).toMatchObject([{ state: "ready" }])
-  await until("the loopback listener is closed", async () => !(await answers(1455)))
+  await until("the loopback listener is closed", async () => !(await answers(Number(page.url.port))))
+})
+
+test("a login that comes back without its cookie is finished with the Pollux key, and with no other", async () => {
+  openai.visit(openai.addAccount({ email: "alan.turing@example.com" }))
+  const before = await listed("codex")
+  const typing = (key: string) => async (page: Page) => {
+    expect(await page.textContent("body")).toContain("Was it you")
+    await page.fill("input[type=password]", key)
+    const [response] = await Promise.all([page.waitForNavigation(), page.click("button")])
+    return response
+  }
+  const refused = await visit(`${pollux.url}/codex/auth`, typing("not-the-key"))
+  expect(refused.status).toBeGreaterThanOrEqual(400)
+  expect(await listed("codex")).toHaveLength(before.length)
+  const finished = await visit(`${pollux.url}/codex/auth`, typing(pollux.key))
+  expect(finished.status).toBe(202)
+  expect(finished.text).toStartWith("Success")
+  expect(await listed("codex")).toHaveLength(before.length + 1)
 })
 
 test("a callback that another browser was lured to is refused without an exchange", async () => {
