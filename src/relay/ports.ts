@@ -87,6 +87,11 @@ export interface Provider<C extends CallBase> {
   /** Takes a 2xx answer. */
   open(response: Response, call: C, lease: Lease): Opened
   judge(failure: Failure, call: C, lease: Lease, context: JudgeContext): Verdict<C>
+  /**
+   * The call without what only a further attempt needs (its body): the relay keeps it for as long as a committed stream runs.
+   * Absent: the call is kept as it is.
+   */
+  trim?(call: C): C
   refuse(why: RelayRefusal, call: C): ClientError
 }
 
