@@ -182,18 +182,13 @@ export class Journey<C extends CallBase> implements EventListenerObject {
   /** From here on there is no retry. */
   private commit({ opened, reader, peeked }: Attempted & { kind: "stream" }): Response {
     this.confirmMarks()
-    const { ticker, log, clock } = this.deps
+    const { provider, ticker, log, clock } = this.deps
+    if (provider.trim !== undefined) this.call = provider.trim(this.call)
     const { status, headers } = opened.response
     const committedAt = clock.mono()
-    this.stream = new LiveStream({
-      reader,
-      framer: opened.framer,
-      peeked,
-      ticker,
-      log,
-      idleTimeoutMs: this.settings.idleTimeoutMs,
-      onEnd: (end) => this.streamEnded(end, headers, status, committedAt),
-    })
+    const { idleTimeoutMs } = this.settings
+    const onEnd = (end: StreamEnd): void => this.streamEnded(end, headers, status, committedAt)
+    this.stream = new LiveStream({ reader, framer: opened.framer, ticker, log, idleTimeoutMs, onEnd }, peeked)
     this.tellAttempts(opened.headers)
     return new Response(this.stream.body(), { status, headers: opened.headers })
   }
@@ -251,7 +246,7 @@ export class Journey<C extends CallBase> implements EventListenerObject {
   /** What other credentials were said to lack is believed now that this one serves. */
   private confirmMarks(): void {
     if (this.tries === null || this.lease === null) return
-    for (const { lease, action, error } of this.tries.confirmed(this.lease.credential)) {
+    for (const { lease, action, error } of this.tries.settle(this.lease.credential)) {
       this.deps.pool.report(lease, action, error)
     }
   }

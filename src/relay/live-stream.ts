@@ -32,7 +32,6 @@ export interface StreamEnd {
 export interface StreamParts {
   readonly reader: Reader
   readonly framer: Framer
-  readonly peeked: Peeked
   readonly ticker: Ticker
   readonly idleTimeoutMs: number
   readonly log: Log
@@ -58,9 +57,19 @@ export class LiveStream implements Ticking {
   private bytes = 0
   /** The framer's last bytes, when the stream ended before the server asked for its body. */
   private unsent: Uint8Array | null = null
+  /** What was read before the commit; dropped once written, since a stream may run for an hour. */
+  private held: readonly Uint8Array[]
+  private pending: Peeked["pending"]
+  private readonly endedInPeek: boolean
 
-  constructor(private readonly parts: StreamParts) {
+  constructor(
+    private readonly parts: StreamParts,
+    { held, pending, ended }: Peeked,
+  ) {
     this.upstreamAt = this.writtenAt = parts.ticker.now
+    this.held = held
+    this.pending = pending
+    this.endedInPeek = ended
     this.noteDone()
     parts.ticker.add(this)
   }
@@ -106,25 +115,25 @@ export class LiveStream implements Ticking {
   }
 
   private async pump(sink: Sink): Promise<void> {
-    const { reader, framer, peeked, ticker } = this.parts
+    const { reader, framer, ticker } = this.parts
     this.sink = sink
     if (this.over) {
-      for (const bytes of peeked.held) this.write(bytes)
+      for (const bytes of this.held) this.write(bytes)
       if (this.unsent !== null) this.write(this.unsent)
       sink.close()
       return
     }
-    let read = peeked.pending
     try {
-      for (const bytes of peeked.held) {
+      for (const bytes of this.held) {
         const taken = this.write(bytes)
         if (typeof taken !== "number") await this.caughtUp(taken)
       }
+      this.held = []
       if (this.over) return
-      if (peeked.ended) return this.finish("complete", null, null)
+      if (this.endedInPeek) return this.finish("complete", null, null)
       while (!this.over) {
-        const { done, value } = await (read ?? reader.read())
-        read = null
+        const { done, value } = await (this.pending ?? reader.read())
+        this.pending = null
         if (this.over) return
         if (done) return this.finish("complete", null, null)
         this.upstreamAt = ticker.now
@@ -170,10 +179,10 @@ export class LiveStream implements Ticking {
    */
   private finish(end: RequestRecord["end"], tell: Failure | null, fault: Failure | null): void {
     this.over = true
-    const { framer, peeked, ticker, log, onEnd } = this.parts
+    const { framer, ticker, log, onEnd } = this.parts
     ticker.remove(this)
     try {
-      const last = peeked.ended ? null : framer.end(tell)
+      const last = this.endedInPeek ? null : framer.end(tell)
       if (this.sink === null) this.unsent = last
       else if (end !== "client_gone") {
         if (last !== null) this.write(last)

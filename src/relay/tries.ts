@@ -95,8 +95,12 @@ export class Tries<C> {
     this.held.push(mark)
   }
 
-  /** What was held back, now that `credential` serves: marks of the others. */
-  confirmed(credential: number): readonly HeldMark[] {
+  /**
+   * `credential` serves: no further attempt will be made. Gives what was held back, but for marks of that credential itself, and
+   * lets go of the calls that verdicts hold.
+   */
+  settle(credential: number): readonly HeldMark[] {
+    this.best = null
     return this.held.filter((mark) => mark.lease.credential !== credential)
   }
 

@@ -45,7 +45,7 @@ type Mood = keyof typeof MOODS
 const RULES: Readonly<Record<string, Rule>> = {
   "429": { retry: "other", budget: "credential" },
   "401": { retry: "same", budget: "credential" },
-  "500": { retry: "other", budget: "fault", delayMs: 4 },
+  "500": { retry: "other", budget: "fault", delayMs: 30 },
   "event:early": { retry: "other", budget: "credential", act: { do: "lacks", model: "m", until: 1, tentative: true } },
   "network:reset": { retry: "other", budget: "fault" },
   empty: { retry: "same", budget: "fault" },

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { connect } from "node:net"
-import { bench, byCredential, streams } from "./support/bench.ts"
+import { bench, byCredential, inbound, streams } from "./support/bench.ts"
 import { handTime } from "./support/time.ts"
-import { event } from "./support/toy.ts"
+import { event, toyCall } from "./support/toy.ts"
 import type { Exchange } from "./support/upstream.ts"
 
 const HELLO = event("hello")
@@ -248,6 +248,62 @@ describe("a committed stream", () => {
     socket.resume()
     await closed
     expect(b.requests[0]).toMatchObject({ end: "complete" })
+  })
+})
+
+describe("a stream that ends before its body is asked for", () => {
+  test("still delivers what was held back and the protocol's last event", async () => {
+    const b = bench({
+      script: async (exchange) => {
+        await exchange.head(200)
+        await exchange.chunk(HELLO + TEXT)
+      },
+    })
+    const response = await b.relay.serve(toyCall(), inbound(new AbortController().signal))
+    b.relay.abortAll()
+    expect(b.pool.open).toBe(0)
+    expect(await response.text()).toBe(HELLO + TEXT + cutBy("cut"))
+    await b.upstream.exchanges[0]?.closed
+  })
+
+  test("and whose last event came with the first is closed after the grace, not after the idle timeout", async () => {
+    const time = handTime()
+    const b = bench({
+      time,
+      script: async (exchange) => {
+        await exchange.head(200)
+        await exchange.chunk(TEXT + END)
+      },
+    })
+    const seen = follow(await post(b.url))
+    await until(() => seen.text === TEXT + END)
+    await time.pass(1_500)
+    expect(await seen.ended).toBe(TEXT + END)
+    expect(b.requests[0]).toMatchObject({ end: "complete" })
+    await b.upstream.exchanges[0]?.closed
+  })
+
+  test("lets go of the request's body when it is committed, and of its lease although nobody reads", async () => {
+    const time = handTime()
+    const judged: string[] = []
+    const b = bench({
+      time,
+      settings: { idleTimeoutMs: 5_000 },
+      script: async (exchange) => {
+        await exchange.head(200)
+        await exchange.chunk(TEXT)
+      },
+      judge: (_, __, call) => {
+        judged.push(call.text)
+        return null
+      },
+      change: (toy) => ({ ...toy, trim: (call) => ({ ...call, text: "trimmed" }) }),
+    })
+    await b.relay.serve(toyCall(), inbound(new AbortController().signal))
+    await time.pass(6_000)
+    expect(b.pool.open).toBe(0)
+    expect(judged).toEqual(["trimmed"])
+    expect(b.requests[0]).toMatchObject({ end: "idle" })
   })
 })
 
