@@ -157,6 +157,7 @@ export class Source {
 
   /** Changes that may wait, in one transaction; those for a credential that is gone are dropped. */
   flush(changes: readonly LateChange[], now: number): void {
+    if (now >= this.#pruneAt) this.prune(now)
     this.#connection.write("flush", "relaxed", () => {
       const known = new Map<number, boolean>()
       const exists = (id: number): boolean => {
@@ -169,7 +170,6 @@ export class Source {
         else if (exists(change.id)) applyLate(this.#tables, change)
       }
     })
-    if (now >= this.#pruneAt) this.prune(now)
   }
 
   /** The most recently used, newest first. */

@@ -101,13 +101,13 @@ export class SqlUsageLedger implements UsageLedger {
   }
 
   add(entries: readonly UsageEntry[]): void {
-    if (entries.length > 0) {
-      this.#connection.write("usage", "relaxed", () => {
-        for (const entry of entries) this.#upsert.run(valuesOf(entry))
-      })
-    }
+    // First, so that a failure of either means that nothing was added, and the caller may give it again.
     const now = this.#connection.clock.wall()
     if (now >= this.#pruneAt) this.prune(now)
+    if (entries.length === 0) return
+    this.#connection.write("usage", "relaxed", () => {
+      for (const entry of entries) this.#upsert.run(valuesOf(entry))
+    })
   }
 
   query({ by, since, until }: UsageQuestion): UsageRow[] {

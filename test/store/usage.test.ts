@@ -111,8 +111,6 @@ describe("the usage ledger", () => {
   test("prunes by itself once an hour, so that it cannot grow for want of a caller", () => {
     const { store, clock } = open(IN_MEMORY)
     store.usage.add([entry({ at: clock.now - 500 * DAY_MS })])
-    expect(store.usage.query({ by: "day", ...ALL })).toEqual([])
-    store.usage.add([entry({ at: clock.now - 500 * DAY_MS })])
     expect(store.usage.query({ by: "day", ...ALL })).toHaveLength(1)
     clock.now += HOUR_MS
     store.usage.add([])
