@@ -52,5 +52,5 @@ export function sendRaw(bytes: string | Uint8Array, options: RawOptions): Promis
 
 /** Status codes of every response in a raw answer, in order. */
 export function statuses(answer: RawAnswer): readonly number[] {
-  return [...answer.text.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map((match) => Number(match[1]))
+  return [...answer.text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]))
 }
