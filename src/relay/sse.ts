@@ -173,7 +173,8 @@ export class SseScanner {
         if (bytes[line] === LF) line++
         if (this.searched < line) this.searched = line
       }
-      const eol = this.lineEnd(bytes, limit)
+      // The blank line behind a field is seen without a search.
+      const eol = bytes[line] === LF ? line : this.lineEnd(bytes, limit)
       if (eol === limit) break
       let next = eol + 1
       if (bytes[eol] === CR) {
