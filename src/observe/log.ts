@@ -1,8 +1,8 @@
-import pino from "pino"
-import { cleanFields, cleanText } from "./escape.ts"
+import { createCleaner } from "./cleaner.ts"
+import { systemTimers } from "./clock.ts"
+import { createJsonFormat, createTextFormat } from "./format.ts"
 import type { Log, LogFields, LogLevel } from "./ports.ts"
-import { descriptorSink, type Sink } from "./sink.ts"
-import { createTextFormat, type Format } from "./text.ts"
+import { createSink, descriptorWriter, type Sink } from "./sink.ts"
 
 export interface RootLog extends Log {
   /** Applies to this log and all its children at once. */
@@ -24,28 +24,12 @@ export interface LogOptions {
 }
 
 const STDOUT = 1
-/** Order of severity; a level shows itself and all before it. */
-export const LOG_LEVELS = ["error", "warn", "info", "debug", "trace"] as const satisfies readonly LogLevel[]
+const RANK: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3, trace: 4 }
 
-/** https://no-color.org: set to anything but the empty string means no colour. */
+/** NO_COLOR set to anything but the empty string means no colour (no-color.org). */
 function ownTerminal(): { tty: boolean; color: boolean } {
   const tty = process.stdout.isTTY === true
   return { tty, color: tty && !process.env.NO_COLOR && process.env.TERM !== "dumb" }
-}
-
-/** Lines as JSON objects: `time` (ISO 8601), `level`, `event`, then the fields. */
-function createJsonFormat(write: (line: string) => void, now: () => number): Format {
-  const logger = pino(
-    {
-      level: "trace",
-      base: null,
-      messageKey: "event",
-      timestamp: () => `,"time":"${new Date(now()).toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    { write },
-  )
-  return (level, event, fields) => logger[level](fields, event)
 }
 
 /**
@@ -53,35 +37,45 @@ function createJsonFormat(write: (line: string) => void, now: () => number): For
  * string passes through `redact`, and fields whose name says that they hold a secret are masked whatever they hold.
  */
 export function createLog(options: LogOptions): RootLog {
-  const sink: Sink = options.write === undefined ? descriptorSink(STDOUT) : { write: options.write, flush() {} }
+  const sink: Sink =
+    options.write === undefined
+      ? createSink({
+          write: descriptorWriter(STDOUT),
+          timers: systemTimers,
+          lost: (lines) => format("warn", "log lines lost", { lines }),
+        })
+      : { write: options.write, flush() {} }
   const terminal = options.terminal ?? ownTerminal()
   const now = options.now ?? Date.now
   const text = options.format === "text" || (options.format === "auto" && terminal.tty)
   const format = text
     ? createTextFormat(sink.write, now, terminal.tty && terminal.color)
     : createJsonFormat(sink.write, now)
-  let threshold = LOG_LEVELS.indexOf(options.level)
+  const cleaner = createCleaner()
+  let threshold = RANK[options.level]
 
   function derive(own: LogFields): Log {
-    const emit = (rank: number, level: LogLevel, event: string, fields: LogFields | undefined) => {
-      if (rank > threshold) return
-      format(level, cleanText(event), cleanFields(own, fields))
+    const at = (level: LogLevel) => {
+      const rank = RANK[level]
+      return (event: string, fields?: LogFields) => {
+        if (rank <= threshold) format(level, cleaner.text(event), cleaner.fields(own, fields))
+      }
     }
     return {
-      error: (event, fields) => emit(0, "error", event, fields),
-      warn: (event, fields) => emit(1, "warn", event, fields),
-      info: (event, fields) => emit(2, "info", event, fields),
-      debug: (event, fields) => emit(3, "debug", event, fields),
-      trace: (event, fields) => emit(4, "trace", event, fields),
-      child: (fields) => derive({ ...own, ...cleanFields({}, fields) }),
+      error: at("error"),
+      warn: at("warn"),
+      info: at("info"),
+      debug: at("debug"),
+      trace: at("trace"),
+      child: (fields) => derive(cleaner.fields(own, fields)),
     }
   }
 
   return {
     ...derive({}),
     setLevel(level) {
-      threshold = LOG_LEVELS.indexOf(level)
+      threshold = RANK[level]
     },
-    flush: () => sink.flush(),
+    flush: sink.flush,
   }
 }

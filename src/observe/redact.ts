@@ -53,49 +53,76 @@ const RULES: readonly (readonly [pattern: RegExp, replacement: string | ((...gro
 const EMAIL = /[^\s@<>"'(),;:=&/?\\[\]{}|`]+(?:@|%40)(?=[^\s@]*\p{L})[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*/giu
 const OPAQUE = /[\w+/-]{24,}={0,2}/g
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-/** A word, a number, or camelCase: what names, paths and dates are made of. */
-const WORD = /^(?:[A-Z]?[a-z]{1,16}(?:[A-Z][a-z]{2,})*|[A-Z]{1,16}|v?\d{1,14}|[a-z]{1,12}\d{1,4}|\d{1,4}[a-z]{1,8})$/
+/** Words, camelCase and numbers joined by separators: what names, paths and dates are made of. */
+const READABLE =
+  /^(?:[-_/+]|(?:[A-Z]?[a-z]{1,16}(?:[A-Z][a-z]{2,15})*|[A-Z]{1,16}|\d{1,14}|[a-z]{1,12}\d{1,4}[a-z]{0,8}|\d{1,4}[a-z]{1,8})(?![A-Za-z0-9]))+$/
 
-/** Whether a run is made of words and numbers joined by separators; chance makes none of 24 random characters. */
+/** Whether a long run is no secret; chance makes no words of 24 random characters. */
 function readable(run: string): boolean {
-  if (UUID.test(run)) return true
-  for (const part of run.split(/[-_/+]/)) {
-    if (part !== "" && !WORD.test(part)) return false
-  }
-  return true
+  return READABLE.test(run) || UUID.test(run)
 }
 
-/** 1: part of a token; 2: a sign that a rule may apply. */
+/** Bits for what a character is, or is part of. */
+const TOKEN = 1
+const SIGN = 2
+const WORD_END = 4
+const DOT = 8
+const SLASH = 16
+const UNDERSCORE = 32
+const DASH = 64
 const CLASS = new Uint8Array(128)
-for (let code = 48; code < 58; code++) CLASS[code] = 1
-for (let code = 65; code < 91; code++) CLASS[code] = 1
-for (let code = 97; code < 123; code++) CLASS[code] = 1
-for (const char of "_-+/") CLASS[char.charCodeAt(0)] = 1
-for (const char of `@=%"'`) CLASS[char.charCodeAt(0)] = 2
+for (const char of "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+") CLASS[char.charCodeAt(0)] = TOKEN
+for (const char of `@=%"'`) CLASS[char.charCodeAt(0)] = SIGN
+for (const char of " \t\r\n:") CLASS[char.charCodeAt(0)] = WORD_END
+CLASS[".".charCodeAt(0)] = DOT
+CLASS["/".charCodeAt(0)] = TOKEN | SLASH
+CLASS["_".charCodeAt(0)] = TOKEN | UNDERSCORE
+CLASS["-".charCodeAt(0)] = TOKEN | DASH
 
-/** Beginnings of secrets that need neither a long run nor a sign of class 2. */
-const OPENING = /bearer|basic|authorization|cookie|api-key|ya29\.|eyJ|1\/\/|4\/[01]|rt_|ac_|sk-/i
+/** Last two letters of the words that announce a secret (bearer, basic, authorization, cookie, cookie2, api-key). */
+const ENDINGS = new Set(
+  ["er", "ic", "on", "ie", "e2", "ey"].map(([a, b]) => pair(a?.charCodeAt(0) ?? 0, b?.charCodeAt(0) ?? 0)),
+)
+const ANNOUNCED = /(?:bearer|basic|authorization|cookie2?|api-key)\s*[\s:]/i
 
-function mayHoldSecret(text: string): boolean {
+/** Two letters in either case as one number. */
+function pair(first: number, second: number): number {
+  return ((first | 32) << 8) | (second | 32)
+}
+
+/** A cheap look, character by character, that lets most texts pass; it may suspect wrongly, never the other way. */
+function suspicious(text: string): boolean {
   let run = 0
+  let seen = 0
+  let announced = false
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
-    const kind = code < 128 ? CLASS[code] : 0
-    if (kind === 1) {
+    const kind = code < 128 ? (CLASS[code] ?? 0) : 0
+    seen |= kind
+    if ((kind & TOKEN) !== 0) {
       run += 1
-      if (run === OPAQUE_LENGTH) return true
-    } else if (kind === 2) {
-      return true
-    } else {
-      run = 0
+      continue
     }
+    if (kind === SIGN) return true
+    if (kind === WORD_END && run > 1 && ENDINGS.has(pair(text.charCodeAt(index - 2), text.charCodeAt(index - 1)))) {
+      announced = true
+    }
+    if (run >= OPAQUE_LENGTH && !readable(text.slice(index - run, index))) return true
+    run = 0
   }
-  return OPENING.test(text)
+  if (run >= OPAQUE_LENGTH && !readable(text.slice(text.length - run))) return true
+  return (
+    (announced && ANNOUNCED.test(text)) ||
+    ((seen & DOT) !== 0 && (text.includes("ya29.") || text.includes("eyJ"))) ||
+    ((seen & SLASH) !== 0 && (text.includes("1//") || text.includes("4/0") || text.includes("4/1"))) ||
+    ((seen & UNDERSCORE) !== 0 && (text.includes("rt_") || text.includes("ac_"))) ||
+    ((seen & DASH) !== 0 && text.includes("sk-"))
+  )
 }
 
 /** `text` with every recognised secret masked. Pure and idempotent; a text without secrets comes back as it is. */
 export function redact(text: string): string {
-  if (text.length < 6 || !mayHoldSecret(text)) return text
+  if (text.length < 6 || !suspicious(text)) return text
   let result = text
   for (const [pattern, replacement] of RULES) {
     result =

@@ -1,45 +1,123 @@
 import { writeSync } from "node:fs"
+import type { Timers } from "./clock.ts"
 
 /** Where finished lines go. */
 export interface Sink {
   write(line: string): void
-  /** Writes out what is buffered before it returns; safe in a crash handler. */
+  /** Writes out what is buffered before it returns, or gives up after 2 s; safe in a crash handler. */
   flush(): void
+}
+
+export interface SinkDeps {
+  /** Writes some bytes from `offset` on and returns how many; throws what `fs.writeSync` throws. */
+  readonly write: (bytes: Uint8Array, offset: number) => number
+  readonly timers: Timers
+  /** Told how many lines were given up, once there is room again. */
+  readonly lost: (lines: number) => void
 }
 
 /** Lines wait at most this long, in milliseconds, so that a burst costs one system call. */
 const LINGER_MS = 20
 /** Characters after which the buffer is written at once. */
 const FULL = 32 * 1024
+/** Characters kept for a reader that takes nothing; what comes then is lost, and counted. */
+const MOST = 4 * 1024 * 1024
+/** How long `flush` waits for such a reader: steps of some milliseconds, 2 s in all. */
+const STEP_MS = 5
+const STEPS = 400
 
-/** Collects lines and writes them to a file descriptor in bursts. */
-export function descriptorSink(fd: number): Sink {
+type Written = "all" | "blocked" | "failed"
+
+/**
+ * Collects lines and writes them in bursts. A pipe whose reader is slow (Bun makes pipes non-blocking) never holds up the event loop:
+ * what it does not take waits here, up to a limit.
+ */
+export function createSink(deps: SinkDeps): Sink {
   let buffer = ""
-  let timer: ReturnType<typeof setTimeout> | null = null
+  let bytes: Uint8Array = new Uint8Array(0)
+  let offset = 0
+  let lost = 0
+  let closed = false
+  let blocked = false
+  let cancel: (() => void) | null = null
 
-  function flush(): void {
-    if (timer !== null) clearTimeout(timer)
-    timer = null
-    if (buffer === "") return
-    const bytes = Buffer.from(buffer)
-    buffer = ""
-    let done = 0
-    try {
-      while (done < bytes.length) done += writeSync(fd, bytes, done)
-    } catch {
-      // Nowhere left to say it: a closed terminal or a full disk must not take the server down.
+  function drain(): Written {
+    for (;;) {
+      if (offset >= bytes.length) {
+        if (buffer === "") return "all"
+        bytes = Buffer.from(buffer)
+        offset = 0
+        buffer = ""
+      }
+      try {
+        offset += deps.write(bytes, offset)
+      } catch (error) {
+        const code = error instanceof Error && "code" in error ? error.code : null
+        if (code === "EAGAIN" || code === "EWOULDBLOCK" || code === "EINTR") return "blocked"
+        // A reader that has gone does not come back; a full disk may have room again.
+        closed = code === "EPIPE" || code === "EBADF"
+        lost += countLines(bytes, offset)
+        offset = bytes.length
+        return "failed"
+      }
     }
+  }
+
+  function arm(): void {
+    cancel ??= deps.timers.after(LINGER_MS, () => {
+      cancel = null
+      run()
+    })
+  }
+
+  /** Owns up to what was lost, as a line of its own. */
+  function confess(): void {
+    if (lost === 0) return
+    const lines = lost
+    lost = 0
+    deps.lost(lines)
+  }
+
+  function run(): void {
+    const outcome = drain()
+    blocked = outcome === "blocked"
+    if (blocked) arm()
+    if (outcome === "all") confess()
   }
 
   return {
     write(line) {
-      buffer += line
-      if (buffer.length >= FULL) flush()
-      else if (timer === null) {
-        timer = setTimeout(flush, LINGER_MS)
-        timer.unref()
+      if (closed) return
+      if (buffer.length + line.length > MOST) {
+        lost += 1
+        return
       }
+      buffer += line
+      if (buffer.length >= FULL && !blocked) run()
+      else arm()
     },
-    flush,
+    flush() {
+      cancel?.()
+      cancel = null
+      for (let step = 0; step < STEPS && drain() === "blocked"; step++) pause(STEP_MS)
+      confess()
+      if (drain() === "blocked") arm()
+    },
   }
+}
+
+function countLines(bytes: Uint8Array, from: number): number {
+  let lines = 0
+  for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, at + 1)) lines += 1
+  return lines
+}
+
+/** Blocks for some milliseconds; only where nothing can be awaited any more. */
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** What `createSink` needs to write to a file descriptor. */
+export function descriptorWriter(fd: number): SinkDeps["write"] {
+  return (bytes, offset) => writeSync(fd, bytes, offset)
 }

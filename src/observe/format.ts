@@ -1,0 +1,60 @@
+import type { LogFields, LogLevel } from "./ports.ts"
+
+/** Writes one line; event and fields are already free of secrets and control characters. */
+export type Format = (level: LogLevel, event: string, fields: LogFields) => void
+
+const LABEL: Readonly<Record<LogLevel, string>> = {
+  error: "ERROR",
+  warn: "WARN ",
+  info: "INFO ",
+  debug: "DEBUG",
+  trace: "TRACE",
+}
+/** SGR parameters (ECMA-48 8.3.117). */
+const COLOR: Readonly<Record<LogLevel, string>> = { error: "31", warn: "33", info: "32", debug: "36", trace: "90" }
+const EVENT_WIDTH = 18
+const PLAIN = /^[^\s"=[\],]+$/
+
+/** Milliseconds as text, of which all but the last three digits are worked out once a second. */
+function createStamp(second: (ms: number) => string): (ms: number) => string {
+  let current = Number.NaN
+  let shown = ""
+  return (ms) => {
+    const whole = Math.floor(ms / 1000)
+    if (whole !== current) {
+      current = whole
+      shown = second(ms)
+    }
+    const rest = Math.floor(ms - whole * 1000)
+    return `${shown}.${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}`
+  }
+}
+
+/** One JSON object a line: `time` (ISO 8601, UTC), `level`, `event`, then the fields. */
+export function createJsonFormat(write: (line: string) => void, now: () => number): Format {
+  const stamp = createStamp((ms) => new Date(ms).toISOString().slice(0, 19))
+  return (level, event, fields) => {
+    const rest = JSON.stringify(fields)
+    const end = rest === "{}" ? "}\n" : `,${rest.slice(1)}\n`
+    write(`{"time":"${stamp(now())}Z","level":"${level}","event":${JSON.stringify(event)}${end}`)
+  }
+}
+
+function show(value: LogFields[string]): string {
+  if (typeof value === "string") return PLAIN.test(value) ? value : `"${value.replaceAll('"', '\\"')}"`
+  if (Array.isArray(value)) return `[${value.map(show).join(",")}]`
+  return String(value)
+}
+
+/** `HH:MM:SS.mmm LEVEL event key=value ...` in local time, for people. */
+export function createTextFormat(write: (line: string) => void, now: () => number, color: boolean): Format {
+  const stamp = createStamp((ms) => new Date(ms).toTimeString().slice(0, 8))
+  return (level, event, fields) => {
+    let line = ""
+    for (const name in fields) {
+      line += color ? ` \x1b[2m${name}=\x1b[22m${show(fields[name])}` : ` ${name}=${show(fields[name])}`
+    }
+    const label = color ? `\x1b[${COLOR[level]}m${LABEL[level]}\x1b[39m` : LABEL[level]
+    write(`${stamp(now())} ${label} ${line === "" ? event : event.padEnd(EVENT_WIDTH)}${line}\n`)
+  }
+}
