@@ -164,13 +164,15 @@ describe("tokens at rest", () => {
   })
 })
 
-test("a token that was replaced or wiped is nowhere in the files after a restart", () => {
+test("a token that was replaced, removed or wiped is nowhere in the files after a restart", () => {
   using scratch = new Scratch()
   const { store } = open(scratch.path())
   const source = store.source("codex")
   source.adopt(null, tokens("a"), who("a"), NOW)
   source.addSeeds([{ refreshToken: "seed-secret", account: null }], NOW)
+  source.adopt(null, tokens("b"), who("b"), NOW)
   source.rotate(1, "refresh-a", tokens("next"), null, NOW)
+  source.remove(2)
   source.failSeed("s1", "reason", "detail", null, NOW)
   store.close()
   expect(visible(scratch)).toEqual([])

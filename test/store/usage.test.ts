@@ -88,7 +88,7 @@ describe("the usage ledger", () => {
     const byCredential = () => store.usage.query({ by: "credential", ...ALL })
     const byDay = () => store.usage.query({ by: "day", ...ALL })
     const before = { credential: byCredential(), day: byDay() }
-    const now = DAY + span * DAY_MS + HOUR_MS
+    const now = DAY + span * DAY_MS + 5 * HOUR_MS
     store.usage.prune(now)
     expect({ credential: byCredential(), day: byDay() }).toEqual(before)
     // 25 whole days are older than 35 days; the 25th is folded whole or not at all.
