@@ -30,7 +30,7 @@ export function mount<C extends CallBase>(module: ProviderModule<C>, pool: Pool,
   return { module, pool, relay }
 }
 
-export interface EdgeDeps extends Omit<HealthDeps, "draining"> {
+export interface EdgeDeps extends HealthDeps {
   readonly config: Live<Config>
   readonly clock: Clock
   readonly timers: Timers
@@ -73,7 +73,7 @@ export function createEdge(deps: EdgeDeps): Edge {
     ({ request }: { request: Request }) =>
       guard.serve(request, wire, endpoint, handler)
 
-  for (const spot of healthSpots({ ...deps, draining: () => draining })) {
+  for (const spot of healthSpots(deps)) {
     app.route(
       spot.method,
       spot.path,
@@ -130,10 +130,9 @@ export function createEdge(deps: EdgeDeps): Edge {
     const verb = known !== undefined && Object.hasOwn(known, segment) ? known[segment] : undefined
     if (verb === undefined) return serveUnknown(request)
     const shape = shapes.get(name) ?? neutralShape
-    const fits = request.method === verb.method || (request.method === "HEAD" && verb.method === "GET")
-    if (fits) return guard.serve(request, wire, { access: verb.access, shape }, verb.run)
+    if (request.method === verb.method) return guard.serve(request, wire, { access: verb.access, shape }, verb.run)
     return guard.serve(request, wire, { access: request.method === "OPTIONS" ? "open" : "client", shape }, () => {
-      throw wrongMethod(request.method, verb.method === "GET" ? "GET, HEAD" : verb.method)
+      throw wrongMethod(request.method, verb.method)
     })
   }
 

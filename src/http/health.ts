@@ -17,7 +17,6 @@ export interface UsageQuery {
 export interface HealthDeps {
   /** Why the process cannot serve; empty when it can. Draining is the edge's own reason. */
   ready(): readonly string[]
-  draining(): boolean
   readonly metrics: { text(): Promise<string>; readonly contentType: string }
   usage(query: UsageQuery): unknown
   reload(): Promise<ReloadOutcome>

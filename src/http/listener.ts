@@ -14,6 +14,7 @@ export class Listener {
   constructor(
     readonly handle: (request: Request, server: Socketed) => Response | Promise<Response>,
     readonly log: Log,
+    readonly receiveSeconds: number = RECEIVE_SECONDS,
   ) {}
 
   /**
@@ -28,7 +29,7 @@ export class Listener {
         port,
         // A second instance must fail, not share the port in silence (platform spec T11).
         reusePort: false,
-        idleTimeout: RECEIVE_SECONDS,
+        idleTimeout: this.receiveSeconds,
         maxRequestBodySize: NO_BODY_LIMIT,
         development: false,
         fetch: (request, server) => this.handle(request, server),

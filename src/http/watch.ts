@@ -36,7 +36,10 @@ export class Feeds {
     const feed = new Feed(deps)
     const close = () => feed.close()
     this.#closers.add(close)
-    feed.onEnd(() => this.#closers.delete(close))
+    feed.onEnd(() => {
+      this.#closers.delete(close)
+      visit.wire.settle(visit.request)
+    })
     visit.lift()
     visit.inbound.streaming = true
     return new Response(feed.body, {
