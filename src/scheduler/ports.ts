@@ -53,6 +53,10 @@ export interface CredentialSource {
   ): "stored" | "superseded"
   /** The row as it stands, or null when it is gone. */
   read(id: number): Stored | null
+  /**
+   * Standing, dead refresh and clear are durable on return; cooldowns, marks and errors, which come in storms, survive the
+   * death of the process, but a power cut can take the last moments of them.
+   */
   note(id: number, change: StateChange, now: number): void
   /** Changes that may wait; one transaction. */
   flush(changes: readonly LateChange[], now: number): void
