@@ -40,7 +40,10 @@ export const WRITES = [
 
 export type WriteName = (typeof WRITES)[number]
 
-/** How long a statement waits for another program's lock while serving: the event loop stands still for as long. */
+/**
+ * How long a write waits for another program's lock while serving, in milliseconds: the event loop stands still for as long.
+ * While the database is in trouble writes do not wait at all, so that a long lock costs one such pause and not one for each write.
+ */
 const PATIENCE_MS = 250
 
 /** How often a database that failed is asked whether it can be written again. */
@@ -53,6 +56,8 @@ export class Connection {
   readonly clock: Clock
   readonly #client: Database
   readonly #logged: boolean
+  #serving = false
+  #patience: number | null = null
   #durability: Durability | null = null
   #trouble: string | null = null
   #probedAt = 0
@@ -69,7 +74,7 @@ export class Connection {
 
   /** The schema is in place. From now on waits for foreign locks are short; while opening they may be long. */
   serve(): void {
-    this.#client.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`)
+    this.#serving = true
     this.#probe = this.db
       .insert(probe)
       .values({ id: 1, at: sql.placeholder("at") })
@@ -134,7 +139,10 @@ export class Connection {
   }
 
   #transaction<T>(name: WriteName, durability: Durability, work: () => T): T {
+    // Only a failed rollback can have left one open; what it wrote must not be committed with this one.
+    if (this.#client.inTransaction) this.#client.run("ROLLBACK")
     this.#setDurability(this.#logged ? durability : "synced")
+    if (this.#serving) this.#setPatience(this.#trouble === null ? PATIENCE_MS : 0)
     fault(`${name}.begin`)
     this.#client.run("BEGIN IMMEDIATE")
     try {
@@ -155,6 +163,12 @@ export class Connection {
     if (this.#durability === durability) return
     this.#client.run(`PRAGMA synchronous = ${durability === "synced" ? "FULL" : "NORMAL"}`)
     this.#durability = durability
+  }
+
+  #setPatience(ms: number): void {
+    if (this.#patience === ms) return
+    this.#client.run(`PRAGMA busy_timeout = ${ms}`)
+    this.#patience = ms
   }
 
   #failed(error: unknown): Error {
