@@ -177,6 +177,21 @@ describe("trouble while serving", () => {
     store.close()
   })
 
+  test("a reader, however long it reads, stops no write", () => {
+    using scratch = new Scratch()
+    const { store, clock } = open(scratch.path())
+    const reader = new Database(scratch.path(), { readonly: true })
+    reader.run("BEGIN")
+    reader.query("SELECT count(*) FROM usage_rollups").get()
+    for (let at = 0; at < 500; at++) store.usage.add([usageOf(clock.now)])
+    expect(store.trouble()).toBeNull()
+    expect(reader.query("SELECT count(*) AS rows FROM usage_rollups").get()).toEqual({ rows: 0 })
+    reader.run("COMMIT")
+    expect(reader.query("SELECT requests FROM usage_rollups").get()).toEqual({ requests: 500 })
+    reader.close(true)
+    store.close()
+  })
+
   test("the next write that works ends it, too", () => {
     using scratch = new Scratch()
     const { store, clock } = open(scratch.path())
