@@ -218,6 +218,7 @@ export class Journey<C extends CallBase> implements EventListenerObject {
     if (act.do === "lacks" && act.tentative) {
       this.history().hold({ lease, action: act, error: this.lastError(verdict) })
     } else this.report(lease, verdict)
+    if (this.attempt !== null) this.attempt.notes ??= verdict.notes ?? null
     this.endAttempt(verdict.cause, verdict.message, false)
     return this.history().next(verdict, lease.credential, this.deps.clock.mono(), this.deps.random)
   }

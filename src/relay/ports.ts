@@ -70,6 +70,8 @@ export interface Verdict<C> {
   readonly rank: number
   /** Redacted sentence for the credential's last error and the log. */
   readonly message: string
+  /** What the failed answer told about its credential (limits in its headers), where no framer or assembler read it. */
+  readonly notes?: Notes
 }
 
 /** Why the relay itself refuses, beside the pool's refusals. */
