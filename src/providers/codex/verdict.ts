@@ -1,10 +1,11 @@
 /** What a failed attempt means: the tables of rules.ts, applied. Pure. */
-import type { Failure, JudgeContext, Verdict } from "../../relay/ports.ts"
+import type { Failure, JudgeContext, Notes, Verdict } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { CodexCall } from "./call.ts"
 import { type Case, caseOf } from "./case.ts"
 import { readError } from "./errors.ts"
 import { refusedParameter } from "./learned.ts"
+import { limitsOfHeaders } from "./limits.ts"
 import { CONNECTION_RULES, RULES, type Rule } from "./rules.ts"
 import { scrubForLog } from "./scrub.ts"
 
@@ -46,7 +47,14 @@ function verdictOf(rule: Rule, facts: Case): Verdict<CodexCall> {
     tell: rule.tell(facts),
     rank: rule.rank,
     message: messageOf(facts),
+    ...(facts.failure.kind === "status" ? { notes: notesOf(facts.failure.headers, facts.context.now) } : {}),
   }
+}
+
+/** Refusals carry limits too (spec codex 6.4); the headers of a 200 were read when it was opened. */
+function notesOf(headers: Headers, now: number): Notes {
+  const { quotas, plan } = limitsOfHeaders(headers, now)
+  return { usage: null, quotas, plan, responseId: null, lateError: null }
 }
 
 function messageOf(facts: Case): string {
