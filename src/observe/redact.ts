@@ -23,25 +23,24 @@ export function maskEmail(email: string): string {
 const PARAMETER =
   /\b((?:auth|authorization|user|device)?_?code|code_verifier|code_challenge|state|nonce|(?:api|pollux|admin|encryption|access)?[_-]?key|(?:access|refresh|id|csrf|session|bot)?[_-]?token|client[_-]?secret|secret|passw(?:or)?d|pwd|session_id|sig|signature)(=|%3D)[^&\s"'<>;,]+/gi
 
-/** Members of JSON objects that carry secrets, also where the JSON is itself inside a JSON string. */
+/** Members of JSON objects that carry secrets, also where the JSON is itself inside a JSON string, or cut off at either end. */
 const MEMBER =
-  /(\\*["'])([\w-]*(?:token|secret|password|cookie|authorization|verifier|(?:api|pollux|admin|encryption|private)[_-]?key)[\w-]*)\1(\s*[:=]\s*)(\\*["'])(?:(?!\4).)*(?:\4|$)/gis
+  /(?<![\w-])([\w-]*(?:token|secret|password|cookie|authorization|verifier|(?:api|pollux|admin|encryption|private)[_-]?key)[\w-]*)(\\*["'])(\s*[:=]\s*)(\\*["'])(?:(?!\4).)*(?:\4|$)/gis
 
 /** Header lines that carry secrets; the whole rest of the line is theirs. */
-const HEADER =
-  /\b((?:proxy-)?authorization|(?:set-)?cookie2?|x-goog-api-key|x-api-key|api-key)(\s*:\s*)(?!\*\*\*)[^\r\n]+/gi
+const HEADER = /\b((?:proxy-)?authorization|(?:set-)?cookie2?|x-goog-api-key|x-api-key|api-key)(\s*:\s*)[^\r\n]+/gi
 
 const RULES: readonly (readonly [pattern: RegExp, replacement: string | ((...groups: string[]) => string)])[] = [
-  [MEMBER, (_, quote, name, colon, open) => `${quote}${name}${quote}${colon}${open}${MASK}${open}`],
+  [MEMBER, (_, name, quote, colon, open) => `${name}${quote}${colon}${open}${MASK}${open}`],
   [HEADER, `$1$2${MASK}`],
   // Credentials in front of a host (RFC 3986 3.2.1): up to the last @ before the path.
   [/(:\/\/)[^/\s?#"'<>]*@/g, `$1${MASK}@`],
-  [/\b(bearer|basic)(\s+)(?!(?:tokens?|auth\w*)(?![\w.~+/=-]))[\w.~+/=-]+/gi, `$1$2${MASK}`],
+  [/\b(bearer|basic)(\s+)(?!(?:tokens?|auth\w*)(?![\w.~+/=-]))[\w.~+/=*-]+/gi, `$1$2${MASK}`],
   [PARAMETER, `$1$2${MASK}`],
   // JWT (RFC 7519): its header always begins with {" in base64url.
-  [/eyJ[\w-]{6,}(?:\.[\w-]*)*/g, MASK],
+  [/eyJ[\w-]{6,}(?:\.[\w*-]*)*/g, MASK],
   // Google access tokens, refresh tokens and authorization codes, also percent-encoded.
-  [/ya29\.[\w.-]+/g, MASK],
+  [/ya29\.[\w.*-]+/g, MASK],
   [/1(?:\/\/|%2F%2F)[\w%-]{6,}/gi, MASK],
   [/\b4(?:\/|%2F)[01][\w%-]{8,}/gi, MASK],
   [/AIza[\w-]{20,}/g, MASK],
@@ -50,7 +49,21 @@ const RULES: readonly (readonly [pattern: RegExp, replacement: string | ((...gro
   [/(?<![A-Za-z0-9])sk-[\w-]{8,}/g, MASK],
 ]
 
-const EMAIL = /[^\s@<>"'(),;:=&/?\\[\]{}|`]+(?:@|%40)(?=[^\s@]*\p{L})[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*/giu
+const EMAIL =
+  /(?<![^\s@<>"(),;:\\[\]])[^\s@<>"(),;:\\[\]]+(?:@|%40)(?=[^\s@]*\p{L})[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*/giu
+/** An address that is masked already. */
+const MASKED = /^.?\*{3}@/su
+/** What may stand in a local part (RFC 5322 3.2.3) but more often separates it from what is before it. */
+const LEAD = /^.*[=&/?'{}|`](?=[^@])/s
+
+/** An address, masked; what a greedy match took before it is kept. */
+function hideAddress(found: string): string {
+  const address = found.replace(/%40(?!.*(?:@|%40))/i, "@")
+  const lead = LEAD.exec(address.slice(0, address.lastIndexOf("@") + 1))?.[0] ?? ""
+  const rest = address.slice(lead.length)
+  return MASKED.test(rest) ? found : lead + maskEmail(rest)
+}
+
 const OPAQUE = /[\w+/-]{24,}={0,2}/g
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 /** Words, camelCase and numbers joined by separators: what names, paths and dates are made of. */
@@ -120,14 +133,14 @@ function suspicious(text: string): boolean {
   )
 }
 
-/** `text` with every recognised secret masked. Pure and idempotent; a text without secrets comes back as it is. */
+/** `text` with every recognised secret masked. Pure; a text without secrets comes back as it is. */
 export function redact(text: string): string {
   if (text.length < 6 || !suspicious(text)) return text
-  let result = text
+  // Long runs first: a prefix that another rule knows may stand in the middle of one.
+  let result = text.replace(OPAQUE, (run) => (readable(run) ? run : MASK))
   for (const [pattern, replacement] of RULES) {
     result =
       typeof replacement === "string" ? result.replace(pattern, replacement) : result.replace(pattern, replacement)
   }
-  result = result.replace(EMAIL, (email) => maskEmail(email.replace(/%40/i, "@")))
-  return result.replace(OPAQUE, (run) => (readable(run) ? run : MASK))
+  return result.replace(EMAIL, hideAddress)
 }
