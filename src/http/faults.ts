@@ -25,7 +25,7 @@ export const neutralShape: ErrorShape = (fault) => {
   return { status, body: errorBody(code, fault.message) }
 }
 
-/** Body of an error of the edge's own family (geminicli spec 1.5). */
+/** Body of an error of the edge's own family. */
 export function errorBody(code: string, message: string): string {
   return JSON.stringify({ error: { code, message } })
 }

@@ -21,8 +21,8 @@ export interface PresentedKey {
  * or wrong; another authorization scheme is not a key.
  */
 export function presentedKey(headers: Headers, query: string): PresentedKey | null {
-  const google = headers.get("x-goog-api-key")
-  if (google !== null) return { key: google, from: "header" }
+  const own = headers.get("x-goog-api-key")
+  if (own !== null) return { key: own, from: "header" }
   const authorization = headers.get("authorization")
   if (authorization !== null) {
     const [scheme = "", ...rest] = authorization.split(" ")
