@@ -152,7 +152,9 @@ export function createEdge(deps: EdgeDeps): Edge {
     if (server !== undefined) wire.attach(server)
     const routed = routable(request)
     if (routed === null) {
-      return faultResponse({ kind: "bad_request", message: "the request's target or Host is not valid" }, neutralShape)
+      return guard.serve(request, wire, { access: "open", shape: neutralShape, always: true }, () => {
+        throw new HttpError({ kind: "bad_request", message: "the request's target or Host is not valid" })
+      })
     }
     return app.fetch(routed)
   }

@@ -123,6 +123,7 @@ describe("bad input on the wire", () => {
       until: /\r\n\r\n/,
     })
     expect(bare.codes).toEqual([400])
+    expect(bare.text).toMatch(/^x-request-id: [\w-]{16}\r$/im)
   })
 
   test("HTTP/1.0 without Host is served, as simple health checks send it", async () => {
