@@ -81,7 +81,10 @@ class Actor implements Pool {
   readonly #leasing: Leasing
   readonly #upkeep: Upkeep
   #busy = false
+  /** No lease is given out any more. */
   #closed = false
+  /** Closed for good: no timer is set any more. */
+  #stopped = false
   #disarm: (() => void) | null = null
   #armedFor = Number.POSITIVE_INFINITY
 
@@ -160,7 +163,16 @@ class Actor implements Pool {
     return this.#turn((now) => this.#seeds.add(hints, now))
   }
 
-  tokens(tokens: TokenSet, account: string | null): Promise<SeedOutcome> {
+  async tokens(tokens: TokenSet, account: string | null): Promise<SeedOutcome> {
+    if (this.#closed) {
+      return {
+        kind: "failed",
+        id: "",
+        reason: "stopping",
+        detail: "Pollux is stopping; log in again later.",
+        url: null,
+      }
+    }
     return this.#turn((now) => this.#seeds.login(tokens, account, now))
   }
 
@@ -223,6 +235,7 @@ class Actor implements Pool {
   }
 
   async refresh(id: number): Promise<AdminResult> {
+    if (this.#closed) return { kind: "failed", reason: "Pollux is stopping" }
     const forced = this.#turn(() => {
       const entry = this.#pool.entries.get(id)
       return entry === undefined ? null : this.#renewals.force(entry)
@@ -230,8 +243,7 @@ class Actor implements Pool {
     if (forced === null) return { kind: "not_found" }
     const result = await forced
     if (result.kind !== "ok") return result
-    const credential = this.list().find((view) => view.id === id) ?? null
-    return { kind: "ok", credential }
+    return this.#turn((now) => this.#admin.show(id, now))
   }
 
   subscribe(listener: (event: PoolEvent) => void): () => void {
@@ -249,7 +261,10 @@ class Actor implements Pool {
     this.#turn((now) => {
       this.#custody.close(now)
       this.#ledger.close()
+      this.#renewals.close()
+      this.#seeds.close()
     })
+    this.#stopped = true
     this.#disarm?.()
     this.#disarm = null
   }
@@ -392,10 +407,11 @@ class Actor implements Pool {
 
   #arm(mono: number): void {
     const next = this.#pool.heap.next()
-    if (next >= this.#armedFor || (this.#closed && this.#disarm === null)) return
+    if (next >= this.#armedFor || this.#stopped) return
     this.#disarm?.()
     this.#armedFor = next
-    this.#disarm = this.#deps.timers.after(Math.max(0, next - mono), () => {
+    // Whole milliseconds, rounded up: a timer that fires a fraction too early would only be set again.
+    this.#disarm = this.#deps.timers.after(Math.max(0, Math.ceil(next - mono)), () => {
       this.#armedFor = Number.POSITIVE_INFINITY
       this.#disarm = null
       this.#send({ type: "wake" })

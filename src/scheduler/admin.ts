@@ -30,6 +30,10 @@ export class Admin {
     return entries.map((entry) => viewOf(entry, pool, now))
   }
 
+  show(id: number, now: Now): AdminResult {
+    return this.#on(id, now, () => {})
+  }
+
   explain(model: string, session: string | null, now: Now): readonly Explanation[] {
     const { pool, affinity } = this.deps
     const bound = session === null ? null : affinity.peek(session)

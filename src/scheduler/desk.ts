@@ -33,7 +33,6 @@ export class RefreshDesk {
   readonly #flights = new Set<AbortController>()
   readonly #bucket: TokenBucket
   readonly #pump: Chore
-  #pausedUntil = Number.NEGATIVE_INFINITY
   #faults = 0
   #closed = false
   #idle: (() => void) | null = null
@@ -55,7 +54,7 @@ export class RefreshDesk {
   pump(now: Now): void {
     const rate = this.#rate
     while (!this.#closed && this.lanes.size > 0 && this.#flights.size < 2 * rate) {
-      const wait = Math.max(this.#pausedUntil - now.mono, this.#bucket.wait(rate))
+      const wait = Math.max(Math.ceil(this.deps.pool.renewalsFrom - now.mono), this.#bucket.wait(rate))
       if (wait > 0) {
         this.deps.pool.heap.set(this.#pump, now.mono + wait)
         return
@@ -77,7 +76,9 @@ export class RefreshDesk {
     }
     this.#faults++
     const pause = delayAfter(this.#faults, PAUSE_FIRST, PAUSE_MOST, this.deps.random)
-    this.#pausedUntil = Math.max(this.#pausedUntil, now.mono + pause)
+    const { pool } = this.deps
+    pool.renewalsFrom = Math.max(pool.renewalsFrom, now.mono + pause)
+    pool.version++
     this.deps.log.error("the token endpoint refused Pollux itself, not a credential; refreshes pause", {
       reason: outcome.reason,
       detail: outcome.detail,

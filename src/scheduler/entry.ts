@@ -108,6 +108,8 @@ export class Entry {
 
   readonly rests = new Map<string, Rest>()
   readonly marks = new Map<string, Mark>()
+  /** Scopes for which the store holds a cooldown, in force or over. */
+  readonly storedRests = new Set<string>()
   readonly strikes = new Strikes()
   readonly expiry = new Moment("expiry", this)
   readonly renew = new Moment("renew", this)

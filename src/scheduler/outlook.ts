@@ -46,8 +46,9 @@ interface Outlook {
   first: Entry | null
   /** When the first cooling one is due, Infinity for none. */
   firstAt: number
-  /** Those whose tokens are being renewed: when each may be tried, ascending by nothing in particular. */
+  /** Those whose tokens are being renewed, or can be. */
   renewing: number
+  /** When the first of them may be tried. */
   renewFirstAt: number
 }
 
@@ -130,7 +131,7 @@ export class Outlooks {
     if (entry === undefined) return { why: "exhausted" }
     const prospect = prospectOf(entry, model)
     if (prospect.kind === "renewing") {
-      if (prospect.from <= refreshEnd && now.mono < refreshEnd) return null
+      if (Math.max(prospect.from, this.pool.renewalsFrom) <= refreshEnd && now.mono < refreshEnd) return null
       return { why: "timeout" }
     }
     if (prospect.kind === "cooling" && prospect.until <= restEnd && now.mono < restEnd) return null
@@ -169,6 +170,7 @@ export class Outlooks {
         all.renewFirstAt = Math.min(all.renewFirstAt, prospect.from)
       }
     }
+    all.renewFirstAt = Math.max(all.renewFirstAt, this.pool.renewalsFrom)
     return all
   }
 }

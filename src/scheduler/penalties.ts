@@ -84,9 +84,9 @@ function cool(pool: CredentialPool, entry: Entry, rest: Rest, until: number, now
   }
   pool.settle(entry)
   const moved = until - Math.max(before, now.mono)
-  return until - now.mono < STORED_FROM || moved < WORTH_STORING
-    ? []
-    : [{ set: "cooldown", cooldown: describe(rest, now) }]
+  if (until - now.mono < STORED_FROM || moved < WORTH_STORING) return []
+  entry.storedRests.add(rest.scope)
+  return [{ set: "cooldown", cooldown: describe(rest, now) }]
 }
 
 /** A cooldown as it is stored. */
@@ -137,7 +137,7 @@ export function stand(pool: CredentialPool, entry: Entry, standing: Standing): r
 export function absolve(entry: Entry, model: string, lease: number): readonly StateChange[] {
   const changes: StateChange[] = []
   for (const scope of entry.strikes.succeed(model, lease)) {
-    if (!entry.rests.has(scope)) changes.push({ set: "cooldown_over", scope })
+    if (!entry.rests.has(scope) && entry.storedRests.delete(scope)) changes.push({ set: "cooldown_over", scope })
   }
   if (entry.onParole && entry.active) {
     entry.onParole = false

@@ -41,6 +41,8 @@ export class CredentialPool {
   youngest = 0
   /** A lease was taken while other credentials lie expired, or one that was dormant: the actor has refreshes to begin. */
   nudge: Entry | true | null = null
+  /** No refresh is sent before this monotonic time: the token endpoint refuses Pollux itself. */
+  renewalsFrom = Number.NEGATIVE_INFINITY
   /** Set by the actor while a revival is under way, so that leases do not ask for more. */
   reviving = false
 
@@ -109,6 +111,7 @@ export class CredentialPool {
     for (const cooldown of row.cooldowns) {
       const left = Math.min(cooldown.until - now.wall, LONGEST_REST)
       entry.strikes.recall(cooldown.cause, cooldown.scope, cooldown.strikes)
+      entry.storedRests.add(cooldown.scope)
       if (left <= 0) continue
       const { scope, stated, cause, quota, strikes } = cooldown
       this.rest(entry, new Rest(entry, scope, stated, cause, quota, strikes), now.mono + left)
@@ -128,6 +131,7 @@ export class CredentialPool {
     entry.rests.clear()
     entry.marks.clear()
     entry.strikes.clear()
+    entry.storedRests.clear()
     this.heap.remove(entry.parole)
     entry.onParole = false
     entry.lastError = null

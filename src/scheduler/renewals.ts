@@ -157,9 +157,17 @@ export class Renewals {
   drop(entry: Entry): void {
     const job = this.#jobs.get(entry)
     this.#awaited.delete(entry)
+    entry.renewal = "idle"
     if (job === undefined) return
     this.deps.desk.lanes.remove(job)
     this.#finish(job, { ok: false, reason: "the credential was removed" })
+  }
+
+  /** The stop: nobody is to wait for what will not come any more. */
+  close(): void {
+    for (const entry of this.deps.pool.entries.values()) {
+      this.#finish(this.#jobs.get(entry), { ok: false, reason: "Pollux is stopping" })
+    }
   }
 
   begin(job: Renewing, now: Now): string | null {

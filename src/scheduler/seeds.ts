@@ -290,6 +290,17 @@ export class Seeds {
     return name
   }
 
+  /** The stop: those who wait are told where their seeds stand; a login's tokens are kept with its seed. */
+  close(): void {
+    for (const [id, listeners] of [...this.#watchers]) {
+      this.#watchers.delete(id)
+      const outcome: SeedOutcome = this.#jobs.has(id)
+        ? { kind: "pending", id }
+        : { kind: "failed", id, reason: "stopping", detail: "Pollux stopped before the login was stored.", url: null }
+      for (const listener of listeners) listener(outcome)
+    }
+  }
+
   /** Calls `listener` once with the final outcome of `id`; returns what takes it back. */
   watch(id: string, listener: (outcome: SeedOutcome) => void): () => void {
     const listeners = this.#watchers.get(id) ?? new Set()

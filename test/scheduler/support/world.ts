@@ -114,6 +114,12 @@ export class World {
     return slot
   }
 
+  async close(graceMs = 0): Promise<void> {
+    const closed = this.pool.close(graceMs)
+    await this.time.pass(graceMs + 200)
+    await closed
+  }
+
   state(id: number): string {
     return this.pool.list().find((view) => view.id === id)?.state ?? "gone"
   }
