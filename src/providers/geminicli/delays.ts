@@ -1,47 +1,14 @@
 /** Every way in which Google says "not before" (spec 6.5). Zero, negative and unreadable times count as not said. */
+import { durationMs, retryAfterMs } from "../../relay/retry-after.ts"
 import { detailsOf, hasReason, type Problem } from "./errors.ts"
 import { isObject } from "./json.ts"
 
 /** No quota window is longer; more is a mistake. */
 const LONGEST_MS = 31 * 24 * 3_600_000
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  h: 3_600_000,
-  m: 60_000,
-  s: 1_000,
-  ms: 1,
-  us: 0.001,
-  "\u00b5s": 0.001,
-  "\u03bcs": 0.001,
-  ns: 0.000_001,
-}
-
-const GO_DURATION = /^[+-]?(?:\d+(?:\.\d*)?(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/
-const GO_STEP = /(\d+(?:\.\d*)?)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g
-
-/** Milliseconds of a Go or protobuf duration (`11h16m14.149781566s`, `373.8ms`, `40s`); null if it is none. */
-export function parseDuration(text: string): number | null {
-  const trimmed = text.trim()
-  if (!GO_DURATION.test(trimmed)) return null
-  let total = 0
-  for (const [, digits, unit] of trimmed.matchAll(GO_STEP)) total += Number(digits) * (UNIT_MS[unit ?? ""] ?? 0)
-  return trimmed.startsWith("-") ? -total : total
-}
-
-/** Milliseconds of a Retry-After value, seconds or HTTP date (RFC 9110 10.2.3); null if it is neither. */
-export function parseRetryAfter(value: string | null, now: number): number | null {
-  if (value === null) return null
-  const text = value.trim()
-  if (/^\d{1,10}(?:\.\d+)?$/.test(text)) return Number(text) * 1_000
-  // Date.parse takes much that is no HTTP date; all those begin with a day's name.
-  if (!/^(?:mon|tue|wed|thu|fri|sat|sun)/i.test(text)) return null
-  const at = Date.parse(text)
-  return Number.isNaN(at) ? null : at - now
-}
-
 /** `retryDelay` of a RetryInfo: a duration text, or the message form {seconds, nanos}. */
 function parseRetryDelay(value: unknown): number | null {
-  if (typeof value === "string") return parseDuration(value)
+  if (typeof value === "string") return durationMs(value)
   if (!isObject(value)) return null
   const seconds = Number(value.seconds ?? 0)
   const nanos = Number(value.nanos ?? 0)
@@ -57,10 +24,10 @@ function delaysOf(problem: Problem, headers: Headers, now: number): readonly (nu
   const reset = problem.metadata.quotaResetDelay
   return [
     Number.isNaN(until) ? null : until - now,
-    reset === undefined ? null : parseDuration(reset),
+    reset === undefined ? null : durationMs(reset),
     ...detailsOf(problem, "RetryInfo").map((detail) => parseRetryDelay(detail.retryDelay)),
-    parseDuration(IN_MESSAGE.exec(problem.message)?.[1] ?? ""),
-    parseRetryAfter(headers.get("retry-after"), now),
+    durationMs(IN_MESSAGE.exec(problem.message)?.[1] ?? ""),
+    retryAfterMs(headers.get("retry-after"), now),
   ]
 }
 
@@ -81,7 +48,7 @@ export function statedDelay(problem: Problem, headers: Headers, now: number): nu
 export function statesZeroDelay(problem: Problem): boolean {
   const { quotaResetDelay } = problem.metadata
   const stated = [
-    quotaResetDelay === undefined ? null : parseDuration(quotaResetDelay),
+    quotaResetDelay === undefined ? null : durationMs(quotaResetDelay),
     ...detailsOf(problem, "RetryInfo").map((detail) => parseRetryDelay(detail.retryDelay)),
   ].filter((delay) => delay !== null)
   return stated.length > 0 && stated.every((delay) => delay <= 0)

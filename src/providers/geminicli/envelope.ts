@@ -42,6 +42,19 @@ const NOTHING = 0
 const RESPONSE = 1
 const TRACE = 2
 
+/** Bytes that make JSON's structure: quote, brackets and braces, comma. */
+const STRUCTURE = tableOf(QUOTE, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA)
+/** Bytes at which a string's plain text ends. */
+const TEXT_END = tableOf(QUOTE, BACKSLASH)
+/** Bytes of a string read one by one before the rest is searched: most strings are short, and images are long. */
+const SHORT = 48
+
+function tableOf(...members: readonly number[]): Uint8Array {
+  const table = new Uint8Array(256)
+  for (const member of members) table[member] = 1
+  return table
+}
+
 /**
  * Looks through one answer envelope, once, and notes where the parts lie that matter; what they say is not parsed. One reader
  * serves a whole stream. Takes any bytes, never throws.
@@ -76,20 +89,33 @@ export class EnvelopeReader {
     let depth = 0
     let i = start
     while (i < end) {
-      const byte = bytes[i]
+      const byte = bytes[i] ?? 0
+      if (STRUCTURE[byte] === 0) {
+        i++
+        continue
+      }
       if (byte === QUOTE) {
-        const close = closingQuote(bytes, i + 1, end)
+        // Most strings are short and plain: read here, without a call.
+        let close = i + 1
+        const short = Math.min(close + SHORT, end)
+        while (close < short && TEXT_END[bytes[close] ?? 0] === 0) close++
+        if (close === short || bytes[close] !== QUOTE) close = closingQuote(bytes, close, end)
         if (close === -1) return false
+        const length = close - i - 1
+        // Deep inside, only one name matters; everything else there is passed over.
+        if (depth > 4 && length !== 16) {
+          i = close + 1
+          continue
+        }
         let after = close + 1
         while (after < end && isSpace(bytes[after])) after++
         if (bytes[after] === COLON && after < end) {
-          const length = close - i - 1
           if (depth === 1) within = this.envelopeKey(bytes, i + 1, length)
           else if (depth === 2) {
             if (within === RESPONSE) inUsage = this.responseKey(bytes, i + 1, length, after + 1, end)
           } else if (depth === 4) {
             if (length === 12 && within === RESPONSE && equals(bytes, i + 1, "finishReason")) this.finished = true
-          } else if (length === 16 && depth === 7 && equals(bytes, i + 1, "thoughtSignature")) this.signed = true
+          } else if (depth === 7 && equals(bytes, i + 1, "thoughtSignature")) this.signed = true
           i = after + 1
           continue
         }
@@ -114,7 +140,7 @@ export class EnvelopeReader {
           if (this.usageStart !== -1) this.usageEnd = i + 1
           inUsage = false
         } else if (depth <= 0) return depth === 0
-      } else if (byte === COMMA && depth === 1) within = NOTHING
+      } else if (depth === 1) within = NOTHING
       i++
     }
     return false
@@ -145,17 +171,9 @@ export class EnvelopeReader {
   }
 }
 
-/** Bytes of a string read one by one before the rest is searched: most strings are short, and images are long. */
-const SHORT = 48
-
+/** The closing quote of a string some of whose bytes, up to `from`, were read already; -1 if it does not end. */
 function closingQuote(bytes: Uint8Array, from: number, end: number): number {
-  const short = Math.min(from + SHORT, end)
   let i = from
-  while (i < short) {
-    const byte = bytes[i]
-    if (byte === QUOTE) return i
-    i += byte === BACKSLASH ? 2 : 1
-  }
   while (i < end) {
     const quote = bytes.indexOf(QUOTE, i)
     if (quote === -1 || quote >= end) return -1

@@ -3,9 +3,9 @@ import { decodeJwt } from "jose"
 import type { Live } from "../../observe/clock.ts"
 import { networkFailure } from "../../relay/network.ts"
 import type { Fetcher } from "../../relay/ports.ts"
+import { retryAfterMs } from "../../relay/retry-after.ts"
 import type { Identified } from "../../scheduler/ports.ts"
 import type { TokenSet } from "../../store/types.ts"
-import { parseRetryAfter } from "./delays.ts"
 import { isObject, parseJson, textOr } from "./json.ts"
 import { Onboarding, type OnboardingDeps } from "./onboarding.ts"
 import { userAgent } from "./upstream.ts"
@@ -76,7 +76,7 @@ async function askUserinfo(
     const body = parseJson(await response.text())
     const sub = isObject(body) ? (textOr(body.id) ?? textOr(body.sub)) : null
     if (response.ok && sub !== null) return { sub, email: isObject(body) ? textOr(body.email) : null }
-    const wait = parseRetryAfter(response.headers.get("retry-after"), deps.clock.wall())
+    const wait = retryAfterMs(response.headers.get("retry-after"), deps.clock.wall())
     return transient(`Google's userinfo endpoint answered ${response.status} without an account.`, wait)
   } catch (error) {
     return transient(`Google's userinfo endpoint could not be reached: ${networkFailure(error).detail}.`)

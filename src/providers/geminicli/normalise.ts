@@ -119,13 +119,17 @@ function rename(value: unknown, shape: Shape, path: Path, changes: Change[]): vo
   } else if (isObject(value)) renameIn(value, shape, path, changes)
 }
 
+/** A table's entry, and never what it inherits: keys are the client's. */
+const own = <T>(table: Readonly<Record<string, T>> | undefined, key: string): T | undefined =>
+  table !== undefined && Object.hasOwn(table, key) ? table[key] : undefined
+
 function renameIn(value: JsonObject, shape: Shape, path: Path, changes: Change[]): void {
   for (const key of Object.keys(value)) {
-    const name = Object.hasOwn(shape.names, key) ? shape.names[key] : undefined
+    const name = own(shape.names, key)
     // Both spellings at once are the client's mistake, for the upstream to tell.
     if (name !== undefined && !Object.hasOwn(value, name))
       changes.push({ path: [...path, key], op: "rename", key: name })
-    const inner = shape.inside?.[name ?? key]
+    const inner = own(shape.inside, name ?? key)
     if (inner !== undefined) rename(value[key], inner, [...path, key], changes)
   }
 }

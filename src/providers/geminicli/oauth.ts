@@ -4,9 +4,9 @@ import type { Clock, Live } from "../../observe/clock.ts"
 import { redact } from "../../observe/redact.ts"
 import { networkFailure } from "../../relay/network.ts"
 import type { Fetcher } from "../../relay/ports.ts"
+import { retryAfterMs } from "../../relay/retry-after.ts"
 import type { Refreshed } from "../../scheduler/ports.ts"
 import type { TokenSet } from "../../store/types.ts"
-import { parseRetryAfter } from "./delays.ts"
 import { claimsOf } from "./identity.ts"
 import { isObject, type JsonObject, parseJson, textOr } from "./json.ts"
 import { userAgent } from "./upstream.ts"
@@ -77,7 +77,7 @@ export function readAnswer(status: number, headers: Headers, text: string, now: 
   const unclear: TokenAnswer = {
     kind: "unclear",
     status,
-    retryAfterMs: parseRetryAfter(headers.get("retry-after"), now),
+    retryAfterMs: retryAfterMs(headers.get("retry-after"), now),
   }
   if (!isObject(body)) return unclear
   const accessToken = textOr(body.access_token)

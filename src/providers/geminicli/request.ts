@@ -1,8 +1,9 @@
 /** A client's body as Cloud Code takes it. Bytes stay as they came unless something has to change. */
+import { sessionsOf } from "../../relay/sessions.ts"
 import type { Form, GeminiCall, Verb } from "./call.ts"
 import { type Change, locate } from "./changes.ts"
 import { wrapCount, wrapRequest } from "./envelope.ts"
-import { applyEdits, isObject, isObjectAt, type JsonObject, memberOf, skipSpace } from "./json.ts"
+import { applyEdits, isObject, isObjectAt, type JsonObject, memberOf, skipSpace, textOr } from "./json.ts"
 import { normalise } from "./normalise.ts"
 import { findHoles, type Signatures, withoutSignatures } from "./signatures.ts"
 
@@ -41,9 +42,9 @@ export function parseRequest(body: Uint8Array, asked: Asked): Parsed {
   const place = asked.verb === "countTokens" ? countedPart(body, value) : { bytes: body, value }
   const changes = normalise(place.value)
   if (asked.verb === "countTokens") changes.push(...countChanges(place.value, asked.model))
-  const named = sessionOf(place.value)
+  const named = textOr(place.value.session_id)
   const session = asked.sessions[0]
-  if (session !== undefined && named === null && asked.verb !== "countTokens")
+  if (session !== undefined && !Object.hasOwn(place.value, "session_id") && asked.verb !== "countTokens")
     changes.push({ path: [], op: "insert", member: `"session_id":${JSON.stringify(session)}` })
   const request = changed(place.bytes, changes)
   const final = changes.length === 0 ? place.value : parseStrictly(request)
@@ -51,7 +52,7 @@ export function parseRequest(body: Uint8Array, asked: Asked): Parsed {
     call: {
       model: asked.model,
       stream: asked.verb === "streamGenerateContent",
-      sessions: named === null ? asked.sessions : [...asked.sessions, named],
+      sessions: named === null ? asked.sessions : sessionsOf([...asked.sessions, named]),
       verb: asked.verb,
       form: asked.form,
       request,
@@ -73,14 +74,6 @@ function parseStrictly(body: Uint8Array): unknown {
 
 function changed(bytes: Uint8Array, changes: readonly Change[]): Uint8Array {
   return changes.length === 0 ? bytes : applyEdits(bytes, locate(bytes, skipSpace(bytes, 0), changes))
-}
-
-/** Longest session name that is passed on. */
-const LONGEST_SESSION = 256
-
-function sessionOf(request: JsonObject): string | null {
-  const named = request.session_id
-  return typeof named === "string" && named !== "" && named.length <= LONGEST_SESSION ? named : null
 }
 
 /** The Gemini API takes the request to count as the body or as its `generateContentRequest`. */
@@ -147,12 +140,6 @@ export function namesResources(call: GeminiCall): boolean {
 /** Headers in which clients name their session, best first. */
 const SESSION_HEADERS = ["session-id", "session_id", "x-session-id"]
 
-/** At most as many as the relay takes, each within its bound. */
-export function sessionsOf(headers: Headers): readonly string[] {
-  const names: string[] = []
-  for (const header of SESSION_HEADERS) {
-    const name = headers.get(header)?.trim()
-    if (name !== undefined && name !== "" && name.length <= LONGEST_SESSION && !names.includes(name)) names.push(name)
-  }
-  return names
-}
+/** Names of the session that the client sent in headers. */
+export const sessionHeaders = (headers: Headers): readonly string[] =>
+  sessionsOf(SESSION_HEADERS.map((name) => headers.get(name)))

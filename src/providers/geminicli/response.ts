@@ -247,7 +247,7 @@ export class StreamFramer implements Framer {
   #judgeOdd(): void {
     const body = DECODER.decode(Buffer.concat(this.#odd)).trim()
     this.#odd = []
-    if (!/^[^:\s]/.test(body)) return
+    if (!/^[[{<]/.test(body)) return
     const understood = readProblem(body, null).understood
     if (understood) this.#fail({ kind: "event", body, headers: this.context.headers })
     else this.#fail({ kind: "cut", detail: "the answer was no event stream" })

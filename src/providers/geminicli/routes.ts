@@ -1,11 +1,19 @@
 /** The Gemini API v1beta as far as Cloud Code serves it. */
 import { type AnyElysia, Elysia } from "elysia"
-import { type ApiContext, allowsModel, type EdgeFault, HttpError, type RouteTools } from "../../http/ports.ts"
+import { faultResponse } from "../../http/faults.ts"
+import {
+  type ApiContext,
+  allowsModel,
+  type EdgeFault,
+  type ErrorShape,
+  HttpError,
+  type RouteTools,
+} from "../../http/ports.ts"
 import type { Live, Random } from "../../observe/clock.ts"
-import type { ClientError, Relay } from "../../relay/ports.ts"
+import type { Relay } from "../../relay/ports.ts"
 import type { GeminiCall, Verb } from "./call.ts"
 import { modelList, modelOf, openaiModelList } from "./models.ts"
-import { parseRequest, sessionsOf } from "./request.ts"
+import { parseRequest, sessionHeaders } from "./request.ts"
 import { formOf, PREFIX, pathFault, splitModelPath, verbFault, verbOf } from "./target.ts"
 import { inArray, shape } from "./tell.ts"
 
@@ -20,14 +28,10 @@ const refuse = (fault: EdgeFault): never => {
   throw new HttpError(fault)
 }
 
+const arrayShape: ErrorShape = (fault) => inArray(shape(fault))
+
 const json = (value: unknown): Response =>
   new Response(JSON.stringify(value), { headers: { "content-type": "application/json; charset=UTF-8" } })
-
-const answer = (error: ClientError): Response =>
-  new Response(error.body, {
-    status: error.status,
-    headers: { "content-type": error.contentType ?? "application/json" },
-  })
 
 /** `user_prompt_id`: 16 random bytes in hex; names the prompt for the upstream, nothing else. */
 function promptId(random: Random): string {
@@ -74,12 +78,12 @@ export function routes(deps: RouteDeps): AnyElysia {
         refuse({ kind: "forbidden", message: `The key may not use model ${model}.` })
       if (!isJsonType(c.request.headers.get("content-type")))
         refuse({ kind: "invalid_request", message: "invalid request: the content type must be application/json" })
-      const sessions = sessionsOf(c.request.headers)
+      const sessions = sessionHeaders(c.request.headers)
       const parsed = parseRequest(await c.body(), { model, verb, form, sessions, promptId: promptId(random) })
       return parsed.call === null ? refuse(parsed.fault) : await relay.serve(parsed.call, c.inbound)
     } catch (error) {
       // What would have been an array of answers is an array with the error (spec 4.6).
-      if (form === "array" && error instanceof HttpError) return answer(inArray(shape(error.fault)))
+      if (form === "array" && error instanceof HttpError) return faultResponse(error.fault, arrayShape)
       throw error
     }
   }
