@@ -1,7 +1,8 @@
 import { check } from "./check.ts"
+import { client } from "./client.ts"
 import type { Command } from "./command.ts"
 import { init } from "./init.ts"
 import { serve } from "./serve.ts"
 
 /** The one table of commands: parsing, help, completion and the README follow from it. */
-export const commands: readonly Command[] = [serve, init, check]
+export const commands: readonly Command[] = [serve, init, check, client]
