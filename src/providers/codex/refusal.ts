@@ -45,7 +45,8 @@ export function usageLimit(until: number, plan: string | null, now: number): Cli
     code: "usage_limit_reached",
     message: "The usage limit has been reached",
     plan_type: plan,
-    resets_at: Math.ceil(until / 1000),
+    // Rounded: deadlines kept on the monotonic clock come back a fraction of a millisecond off.
+    resets_at: Math.round(until / 1000),
     resets_in_seconds: seconds,
   }
   return { status: 429, body: JSON.stringify({ error }), retryAfter: seconds }

@@ -12,6 +12,7 @@ import {
 } from "./fields.ts"
 import { hasOrphanOutput } from "./items.ts"
 import { isObject, type Json } from "./json.ts"
+import { isTooDeep } from "./nesting.ts"
 
 /** The client's body, understood as far as it must be. */
 export interface Parsed {
@@ -34,6 +35,7 @@ const NOTHING: readonly string[] = []
 export function parseBody(bytes: Uint8Array): Parsed {
   let text: string
   let value: unknown
+  if (isTooDeep(bytes)) throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
   try {
     text = UTF8.decode(bytes)
     value = JSON.parse(text)
@@ -128,16 +130,7 @@ function serialised(
     const value = changes.has(name) ? changes.get(name) : body[name]
     if (value !== undefined) entries.push([name, value])
   }
-  return toJson(Object.fromEntries(entries))
-}
-
-/** @throws HttpError invalid_json: nested too deeply to be written again */
-export function toJson(value: unknown): string {
-  try {
-    return JSON.stringify(value)
-  } catch {
-    throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
-  }
+  return JSON.stringify(Object.fromEntries(entries))
 }
 
 /** The client's text with fields put in front of its first one: everything else keeps its bytes. */

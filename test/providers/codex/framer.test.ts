@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { ResponseFramer } from "../../../src/providers/codex/framer.ts"
+import { MAX_ITEM_BYTES } from "../../../src/providers/codex/item-list.ts"
 import { NO_LIMITS } from "../../../src/providers/codex/limits.ts"
 import { AnswerNotes } from "../../../src/providers/codex/notes.ts"
 import type { Failure } from "../../../src/relay/ports.ts"
@@ -316,7 +317,7 @@ test("keep-alives may stand wherever the framer says that it is between frames",
 })
 
 test("items beyond the bound are not collected, and the last event then stays as it is", () => {
-  const item = { type: "image_generation_call", result: "x".repeat(17 * 1024 * 1024) }
+  const item = { type: "image_generation_call", result: "x".repeat(MAX_ITEM_BYTES / 2) }
   const done = frame({ type: "response.output_item.done", output_index: 0, item })
   const completed = frame(last(events) ?? { type: "" })
   const { writes } = run([bytes(done), bytes(done), bytes(completed)])

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { HttpError } from "../../../src/http/ports.ts"
+import { isTooDeep } from "../../../src/providers/codex/nesting.ts"
 import { isLite, normalise, normaliseCompact, parseBody } from "../../../src/providers/codex/request.ts"
 import { refuseCompact, refuseResponses } from "../../fakes/openai/rules.ts"
 
@@ -167,15 +168,35 @@ test("what is no JSON object is refused in one of two ways", () => {
   expect(kind(encode('\ufeff{"model":"m"}'))).toBe("accepted")
 })
 
-test("a body nested too deeply to be written again is refused, not crashed on", () => {
-  const bytes = encode(`{"model":"m","input":"hi","x":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`)
-  let outcome = "sent"
-  try {
-    normalise(parseBody(bytes), bytes, false, [], null)
-  } catch (error) {
-    outcome = error instanceof HttpError ? error.fault.kind : String(error)
+test("a body that is nothing but brackets is refused before it costs anything", () => {
+  const deep = (levels: number, text = "") =>
+    encode(
+      `{"model":"m","input":"hi","text":${JSON.stringify(text)},"x":${'{"a":'.repeat(levels)}1${"}".repeat(levels)}}`,
+    )
+  const kind = (bytes: Uint8Array) => {
+    try {
+      normalise(parseBody(bytes), bytes, false, [], null)
+      return "sent"
+    } catch (error) {
+      return error instanceof HttpError ? error.fault.kind : String(error)
+    }
   }
-  expect(["sent", "invalid_json"]).toContain(outcome)
+  expect(kind(deep(100_000))).toBe("invalid_json")
+  expect(kind(encode("[".repeat(15_000_000)))).toBe("invalid_json")
+  expect(isTooDeep(encode("[".repeat(15_000_000)))).toBeTrue()
+  expect(kind(deep(3_000))).toBe("sent")
+  expect(kind(deep(900, "x".repeat(50_000)))).toBe("sent")
+  expect(kind(deep(1_001, "x".repeat(50_000)))).toBe("invalid_json")
+  // Brackets in strings are text, however the string ends.
+  for (const text of [
+    "[".repeat(50_000),
+    `${'"[{'.repeat(20_000)}\\`,
+    "\\".repeat(30_001),
+    `${"x".repeat(23)}\\"${"[".repeat(50_000)}`,
+  ]) {
+    expect(kind(deep(10, text))).toBe("sent")
+    expect(kind(deep(1_001, text))).toBe("invalid_json")
+  }
 })
 
 test("a byte order mark does not reach the backend", () => {
