@@ -311,6 +311,11 @@ test("keep-alives may stand wherever the framer says that it is between frames",
     const got = Buffer.concat([head, sign, tail].map((piece) => piece ?? new Uint8Array())).toString("utf8")
     expect(read(got)).toEqual(read(full))
   }
+  // A frame that is held back whole has not reached the client: there is room before it.
+  const holding = newFramer(false)
+  const lastFrame = whole.lastIndexOf("event: response.completed")
+  holding.push(stream.slice(0, Buffer.byteLength(whole.slice(0, lastFrame)) + 60))
+  expect(holding.betweenFrames).toBeTrue()
   expect(Buffer.from(newFramer(true).keepAlive ?? []).toString()).toBe(
     'event: codex.keepalive\ndata: {"type":"codex.keepalive"}\n\n',
   )

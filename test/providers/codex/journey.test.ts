@@ -153,25 +153,29 @@ test("an access token that died early costs one refresh for a hundred requests",
 
 test("a session stays with its credential by header, cache key and previous response", async () => {
   await stack.add([account(0), account(1)])
-  const servedBy = () => lastSent().account
-  await stack.post(ask("hi"), { "session-id": "s-1" })
-  const owner = servedBy()
-  for (let i = 0; i < 3; i++) {
-    await stack.post(ask("noise"))
-    await stack.post(ask("hi"), { session_id: "s-1" })
-    expect(servedBy()).toBe(owner)
+  /** Who serves a request after a varying number of others, so that chance cannot look like affinity. */
+  const servedBy = async (body: object, headers: Record<string, string> = {}) => {
+    const answers: unknown[] = []
+    for (const others of [0, 1, 2, 1, 1]) {
+      for (let i = 0; i < others; i++) await stack.post(ask("noise"))
+      answers.push(await (await stack.post(body, headers)).json())
+      owners.push(lastSent().account)
+    }
+    return Object(answers.at(-1))
   }
-  await stack.post(ask("hi", { prompt_cache_key: "k-1" }))
-  const keyOwner = servedBy()
-  const answer = Object(await (await stack.post(ask("hi", { prompt_cache_key: "k-1" }))).json())
-  for (let i = 0; i < 3; i++) {
-    await stack.post(ask("noise"))
-    await stack.post(ask("hi", { prompt_cache_key: "k-1" }))
-    expect(servedBy()).toBe(keyOwner)
-    await stack.post(ask("noise"))
-    await stack.post(ask("hi", { previous_response_id: answer.id }))
-    expect(servedBy()).toBe(keyOwner)
-  }
+  let owners: unknown[] = []
+  await servedBy(ask("hi"))
+  expect(new Set(owners).size).toBe(2)
+
+  owners = []
+  await servedBy(ask("hi"), { "session-id": "s-1" })
+  await servedBy(ask("hi"), { session_id: "s-1" })
+  expect(new Set(owners).size).toBe(1)
+
+  owners = []
+  const { id } = await servedBy(ask("hi", { prompt_cache_key: "k-1" }))
+  await servedBy(ask("hi", { previous_response_id: id }))
+  expect(new Set(owners).size).toBe(1)
 })
 
 test("turn state goes back to the credential that issued it, and to no other", async () => {

@@ -201,7 +201,8 @@ test("a body that is nothing but brackets is refused before it costs anything", 
 
 test("a byte order mark does not reach the backend", () => {
   const bytes = encode(`\ufeff${JSON.stringify({ model: "m", ...fine })}`)
-  expect(decode(normalise(parseBody(bytes), bytes, false, [], null).body)).toStartWith('{"model"')
+  // Read through Buffer: a TextDecoder would take the mark away itself.
+  expect(Buffer.from(normalise(parseBody(bytes), bytes, false, [], null).body).toString("utf8")).toStartWith('{"model"')
 })
 
 const anyBody = fc.dictionary(
