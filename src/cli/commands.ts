@@ -2,7 +2,9 @@ import { check } from "./check.ts"
 import { client } from "./client.ts"
 import type { Command } from "./command.ts"
 import { init } from "./init.ts"
+import { reload } from "./reload.ts"
 import { serve } from "./serve.ts"
+import { usage } from "./usage.ts"
 
 /** The one table of commands: parsing, help, completion and the README follow from it. */
-export const commands: readonly Command[] = [serve, init, check, client]
+export const commands: readonly Command[] = [serve, init, check, client, usage, reload]

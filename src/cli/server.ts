@@ -26,6 +26,8 @@ export interface SendOptions {
   readonly timeoutMs?: number
   /** Ends it early; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal
+  /** Statuses beside 2xx whose body is an answer too, and no refusal. */
+  readonly also?: readonly number[]
 }
 
 /** The running server. Every method throws ServerError. */
@@ -155,7 +157,9 @@ export function connect(target: Target): Server {
     } catch (error) {
       throw unreached(error, options.signal, url, timeoutMs)
     }
-    if (!response.ok) throw refused(response.status, await response.text().catch(() => ""), target)
+    if (!response.ok && options.also?.includes(response.status) !== true) {
+      throw refused(response.status, await response.text().catch(() => ""), target)
+    }
     return response
   }
 
