@@ -56,14 +56,17 @@ export interface Io {
   /** Whether standard output is a terminal, and whether colour may be used on it (NO_COLOR, FORCE_COLOR). */
   readonly terminal: boolean
   readonly color: boolean
+  /** Size of the terminal as it is now; 100 by 24 where there is none. */
   readonly columns: number
+  readonly rows?: number
+  /** Whether a person can be asked: standard input and standard error are a terminal. */
   readonly interactive: boolean
   out(text: string): void
   err(text: string): void
   /** All of standard input, as text. */
   readInput(): Promise<string>
-  /** One line typed by a person, or null at the end of input. */
-  readLine(prompt: string): Promise<string | null>
+  /** One line typed by a person, or null at the end of input or when `signal` says that it is not wanted any more. */
+  readLine(prompt: string, signal?: AbortSignal): Promise<string | null>
   /** Calls `handler` for each of the signals until the returned function is called. */
   onSignal(signals: readonly NodeJS.Signals[], handler: (signal: NodeJS.Signals) => void): () => void
   /** Errors that no code caught: without a handler the runtime ends the process (spec platform T4). */

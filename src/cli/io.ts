@@ -12,18 +12,32 @@ export function createIo(target: NodeJS.Process): Io {
     version: VERSION,
     terminal,
     color: useColor(env, terminal),
-    columns: target.stdout.columns ?? 100,
+    get columns() {
+      return target.stdout.columns ?? 100
+    },
+    get rows() {
+      return target.stdout.rows ?? 24
+    },
     interactive: target.stdin.isTTY === true && target.stderr.isTTY === true,
     out: (text) => void target.stdout.write(text),
     err: (text) => void target.stderr.write(text),
     readInput: () => Bun.stdin.text(),
-    async readLine(prompt) {
+    async readLine(prompt, signal) {
       const lines = createInterface({ input: target.stdin, output: target.stderr })
+      const { promise: ended, resolve: end } = Promise.withResolvers<null>()
+      lines.once("close", () => end(null))
+      // The editor takes Ctrl-C away from the terminal: give it back, so that it ends the program as ever.
+      lines.once("SIGINT", () => {
+        lines.close()
+        target.kill(target.pid, "SIGINT")
+      })
+      const stop = () => lines.close()
+      signal?.addEventListener("abort", stop)
       try {
-        return await lines.question(prompt)
-      } catch {
-        return null
+        if (signal?.aborted === true) return null
+        return await Promise.race([lines.question(prompt).catch(() => null), ended])
       } finally {
+        signal?.removeEventListener("abort", stop)
         lines.close()
       }
     },
