@@ -39,19 +39,34 @@ interface Entry {
 /** Whether the model refuses function calls without a signature. */
 export const validates = (model: string): boolean => /^gemini-(?:[3-9]|\d\d)/.test(model)
 
+/** Deeper arguments are no call that a model made, and cost time to look at. */
+const MAX_DEPTH = 64
+
 /** Names a call by what it says; ids are left out, since clients make up their own. Null if it cannot be told. */
 export function callKey(model: string, call: unknown): string | null {
   if (!isObject(call) || typeof call.name !== "string") return null
-  try {
-    const canonical = JSON.stringify([model, call.name, call.args ?? {}], (_, value: unknown) =>
-      isObject(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value,
-    )
-    return createHash("sha256").update(canonical).digest("base64url")
-  } catch {
-    // Nested deeper than the stack: no call that a model made.
-    return null
-  }
+  const args = canonical(call.args ?? {}, 0)
+  return args === null
+    ? null
+    : createHash("sha256")
+        .update(`${JSON.stringify([model, call.name])}${args}`)
+        .digest("base64url")
 }
+
+/** JSON with its keys in order, or null if it is nested too deeply. */
+function canonical(value: unknown, depth: number): string | null {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+  if (depth === MAX_DEPTH) return null
+  const parts: string[] = []
+  for (const [key, item] of Array.isArray(value) ? value.entries() : Object.entries(value).toSorted(byKey)) {
+    const text = canonical(item, depth + 1)
+    if (text === null) return null
+    parts.push(typeof key === "number" ? text : `${JSON.stringify(key)}:${text}`)
+  }
+  return Array.isArray(value) ? `[${parts.join(",")}]` : `{${parts.join(",")}}`
+}
+
+const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
 
 /** The holes of a request that is about to be sent to `model`. */
 export function findHoles(model: string, request: JsonObject): readonly Hole[] {

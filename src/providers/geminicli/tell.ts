@@ -40,18 +40,22 @@ export function tell(what: Telling): ClientError {
   const seconds = wait === null ? null : Math.max(1, Math.ceil(wait / 1_000))
   const others = (what.details ?? []).filter((detail) => seconds === null || detail["@type"] !== RETRY_INFO)
   const details = seconds === null ? others : [...others, { "@type": RETRY_INFO, retryDelay: `${seconds}s` }]
-  const error = {
-    code,
-    message,
-    status: what.status ?? statusName(code),
-    ...(details.length === 0 ? {} : { details }),
-  }
+  const error = { code, message, status: what.status ?? statusName(code) }
   return {
     status: code,
-    body: JSON.stringify({ error }),
+    body: bodyOf(error, details),
     contentType: "application/json; charset=UTF-8",
     ...(seconds === null ? {} : { retryAfter: seconds }),
   }
+}
+
+function bodyOf(error: JsonObject, details: readonly JsonObject[]): string {
+  try {
+    if (details.length > 0) return JSON.stringify({ error: { ...error, details } })
+  } catch {
+    // Nested deeper than the stack: no details that a person could read.
+  }
+  return JSON.stringify({ error })
 }
 
 /** Without `alt=sse` a stream is one JSON array, and so is the error that comes instead of it. */

@@ -142,6 +142,6 @@ describe("the memory of signatures", () => {
     expect(callKey(G3, null)).toBeNull()
     expect(callKey(G3, { name: 5 })).toBeNull()
     const deep = JSON.parse(`${"[".repeat(200_000)}${"]".repeat(200_000)}`)
-    expect(() => callKey(G3, { name: "f", args: deep })).not.toThrow()
+    expect(callKey(G3, { name: "f", args: deep })).toBeNull()
   })
 })

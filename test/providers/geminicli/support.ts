@@ -2,7 +2,7 @@
 import { afterEach } from "bun:test"
 import type { ProviderSettings } from "../../../src/config/types.ts"
 import type { ProviderModule } from "../../../src/http/ports.ts"
-import { systemClock, systemTimers, type Timers } from "../../../src/observe/clock.ts"
+import { type Clock, systemClock, systemTimers, type Timers } from "../../../src/observe/clock.ts"
 import type { Log } from "../../../src/observe/ports.ts"
 import type { GeminiCall } from "../../../src/providers/geminicli/call.ts"
 import { createGeminicli } from "../../../src/providers/geminicli/index.ts"
@@ -59,8 +59,10 @@ export const status = (code: number, body: unknown, headers: Record<string, stri
 })
 
 const cleanups: (() => unknown)[] = []
+/** Done after the test, the latest first. */
+export const cleanup = (task: () => unknown): void => void cleanups.push(task)
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup()
+  for (const task of cleanups.splice(0).toReversed()) await task()
 })
 
 export const silent: Log = {
@@ -101,12 +103,12 @@ export function settingsFor(url: string, over: Partial<ProviderSettings> = {}): 
 export const hasty: Timers = { after: (_, task) => systemTimers.after(0, task) }
 
 /** Everything is stopped after the test. */
-export function rig(options: FakeGoogleOptions = {}, timers: Timers = hasty): Rig {
+export function rig(options: FakeGoogleOptions = {}, timers: Timers = hasty, clock: Clock = systemClock): Rig {
   const google = startFakeGoogle(options)
-  cleanups.push(() => google.stop())
+  cleanup(() => google.stop())
   const settings = { current: settingsFor(google.url) }
   const module = createGeminicli(
-    { settings, fetcher: createFetcher({ settings, log: silent }), clock: systemClock, random: () => 0.5, log: silent },
+    { settings, fetcher: createFetcher({ settings, log: silent }), clock, random: () => 0.5, log: silent },
     timers,
   )
   return {

@@ -203,6 +203,14 @@ describe("the request's own faults", () => {
     })
   })
 
+  test("details nested beyond the stack are left out", () => {
+    const depth = 120_000
+    const violations = `${"[".repeat(depth)}${"]".repeat(depth)}`
+    const detail = `{"@type":"google.rpc.BadRequest","fieldViolations":${violations}}`
+    const body = `{"error":{"code":400,"message":"m","status":"S","details":[${detail}]}}`
+    expect(told(status(400, body)).error).toEqual({ code: 400, message: "m", status: "S" })
+  })
+
   test("a refused signature is replaced, once", () => {
     const turn = { role: "model", parts: [{ functionCall: { name: "f", args: {} }, thoughtSignature: "bad" }] }
     const body = {
