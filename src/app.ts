@@ -56,6 +56,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const store = openStore({
     path: config.current.basic.databasePath,
     encryptionKey: config.current.basic.encryptionKey,
+    previousKeys: config.current.basic.previousEncryptionKeys,
     clock,
     log: log.child({ part: "store" }),
   })
@@ -126,12 +127,27 @@ export async function startApp(deps: AppDeps): Promise<App> {
     })
   }
 
+  /** Brings the stored tokens under the key that is configured now; what kept it from doing so, or null. */
+  function rekey(key: string | null): string | null {
+    if (key === config.current.basic.encryptionKey) return null
+    try {
+      log.info("stored tokens are under another key now", { values: store.reencrypt(key), encrypted: key !== null })
+      return null
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      log.error("reload refused: stored tokens stay under the old key", { reason })
+      return `basic.encryption_key: the stored tokens could not be brought under it: ${reason}`
+    }
+  }
+
   async function reload(): Promise<ReloadOutcome> {
     const loaded = deps.reload()
     if (!loaded.ok) {
       for (const problem of loaded.problems) log.error("reload refused, the old configuration stays", { problem })
       return { ok: false, problems: loaded.problems }
     }
+    const problem = rekey(loaded.config.basic.encryptionKey)
+    if (problem !== null) return { ok: false, problems: [problem] }
     const { live: changed, restart: needsRestart } = diffReload(config.current, loaded.config)
     config.current = loaded.config
     log.setLevel(loaded.config.basic.logLevel)

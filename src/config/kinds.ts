@@ -94,11 +94,11 @@ export function matching(type: string, expected: string, pattern: RegExp, secret
 }
 
 /** An array of strings of one kind, doubles removed, order kept. */
-export function listOf(type: string, item: Kind<string>): Kind<readonly string[]> {
+export function listOf(type: string, item: Kind<string>, secret = false): Kind<readonly string[]> {
   return {
     type,
     read(value) {
-      if (!Array.isArray(value)) return wrong(type, describe(value))
+      if (!Array.isArray(value)) return wrong(type, describe(value, secret))
       const values = new Set<string>()
       const faults: Wrong[] = []
       for (const [index, entry] of value.entries()) {
@@ -229,8 +229,11 @@ export const moment: Kind<number> = {
       return value.isDateTime() && !value.isLocal() ? right(value.getTime()) : wrong(expected, "one without an offset")
     }
     if (typeof value !== "string") return wrong(expected, describe(value))
-    const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/
-    const at = rfc3339.test(value) ? new TomlDate(value.replace(" ", "T")).getTime() : Number.NaN
+    const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/
+    const [, year, month, day] = rfc3339.exec(value) ?? []
+    // Date takes the 30th of February for the 2nd of March.
+    const real = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
+    const at = real ? Date.parse(value.replace(" ", "T").toUpperCase()) : Number.NaN
     return Number.isNaN(at) ? wrong(expected, describe(value)) : right(at)
   },
 }

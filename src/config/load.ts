@@ -84,6 +84,15 @@ export function loadConfig(source: ConfigSource): Loaded {
     return fail([`${shown}: cannot be read: ${reasonOf(error)}`])
   }
 
+  return readText(source, text, shown, path)
+}
+
+/**
+ * Reads `text` as if it were the configuration file of `source`, for looking at a change before it is made.
+ * @param shown how problems name the file
+ */
+export function readText(source: ConfigSource, text: string, shown: string, path: string): Loaded {
+  const fail = (problems: readonly string[]): Loaded => ({ ok: false, path, missing: false, problems })
   const problems: string[] = []
   const outside: OutsideSecrets = {
     polluxKey: outsideSecret(source, "POLLUX_KEY", "pollux_key", problems),

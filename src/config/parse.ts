@@ -98,6 +98,7 @@ function readBasic(reader: Reader, outside: OutsideSecrets, foreign: string[]): 
     trustedProxies: reader.take(basic.trustedProxies, at),
     answerHeaders: reader.take(basic.answerHeaders, at),
     encryptionKey: secret(basic.encryptionKey, outside.encryptionKey),
+    previousEncryptionKeys: reader.take(basic.previousEncryptionKeys, at),
   }
 }
 

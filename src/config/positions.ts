@@ -14,6 +14,10 @@ interface Node {
   key: number
   /** Offset of the value; of a table made by a header: of the header. */
   value: number
+  /** Offset behind the value; of a table made by a header: behind its header or its own last pair. */
+  end: number
+  /** Whether a header of its own, `[x]` or `[[x]]`, made it. */
+  headed: boolean
   members: Map<string, Node>
   items: Node[]
 }
@@ -24,7 +28,7 @@ interface KeyPart {
 }
 
 function node(key: number, value: number): Node {
-  return { key, value, members: new Map(), items: [] }
+  return { key, value, end: value, headed: false, members: new Map(), items: [] }
 }
 
 /**
@@ -67,9 +71,13 @@ class Finder {
       if (named.items.length > 0) return named.items.at(-1) ?? named
       named.key = last.offset
       named.value = start
+      named.end = this.at
+      named.headed = true
       return named
     }
     const item = node(last.offset, start)
+    item.end = this.at
+    item.headed = true
     named.items.push(item)
     return item
   }
@@ -84,6 +92,9 @@ class Finder {
     const target = this.member(this.descend(table, parts, null), last, null)
     target.value = this.at
     this.value(target)
+    target.end = this.at
+    while (target.end > target.value && /\s/.test(this.text[target.end - 1] ?? "")) target.end -= 1
+    table.end = Math.max(table.end, target.end)
   }
 
   private descend(from: Node, parts: readonly KeyPart[], header: number | null): Node {
@@ -117,7 +128,8 @@ class Finder {
         this.string()
         parts.push({ name: unquote(this.text.slice(offset, this.at)), offset })
       } else {
-        while (this.at < this.text.length && !/[\s.=\]]/.test(this.text[this.at] ?? "")) this.at += 1
+        do this.at += 1
+        while (this.at < this.text.length && !/[\s.=\]]/.test(this.text[this.at] ?? ""))
         parts.push({ name: this.text.slice(offset, this.at), offset })
       }
     }
@@ -139,9 +151,11 @@ class Finder {
         this.at += 1
         continue
       }
-      const item = node(this.at, this.at)
+      const start = this.at
+      const item = node(start, start)
       into.items.push(item)
       this.value(item)
+      if (this.at === start) this.at += 1
     }
     this.at += 1
   }
@@ -179,9 +193,23 @@ class Finder {
   }
 }
 
+/** The name that a quoted key stands for; what is no key, which only a refused text has, stands for itself. */
 function unquote(quoted: string): string {
-  const value = parse(`key = ${quoted}`).key
-  return typeof value === "string" ? value : quoted
+  try {
+    const name = parse(`key = ${quoted}`).key
+    return typeof name === "string" ? name : quoted
+  } catch {
+    return quoted
+  }
+}
+
+/** Offsets in the text: from the key (of a table: from its header) to behind the value (of a table: behind its own last pair). */
+export interface Span {
+  readonly start: number
+  readonly value: number
+  readonly end: number
+  /** Of a table that a header of its own made. */
+  readonly headed: boolean
 }
 
 export interface Positions {
@@ -189,6 +217,8 @@ export interface Positions {
   value(path: Path): Place
   /** Where the key at `path` begins, likewise. */
   key(path: Path): Place
+  /** What is there at `path`, or null. */
+  span(path: Path): Span | null
 }
 
 /** Positions in a TOML document that smol-toml has accepted. */
@@ -223,6 +253,11 @@ export function findPositions(text: string): Positions {
     key(path) {
       const found = find(path)
       return place(found.whole ? found.node.key : found.node.value)
+    },
+    span(path) {
+      const { node, whole } = find(path)
+      const { key, value, end, headed } = node
+      return whole ? { start: headed ? value : key, value, end, headed } : null
     },
   }
 }

@@ -107,12 +107,23 @@ export const basic: Fields<BasicSettings> = {
   }),
   encryptionKey: optional("encryption_key", kind.encryptionKey, {
     means:
-      "Encrypts tokens in the database with AES-256-GCM. Also POLLUX_ENCRYPTION_KEY or $CREDENTIALS_DIRECTORY/encryption_key. Without it, encrypted rows cannot be read again.",
+      "Encrypts tokens in the database with AES-256-GCM. Also POLLUX_ENCRYPTION_KEY or $CREDENTIALS_DIRECTORY/encryption_key. Without it, encrypted rows cannot be read again; `pollux key rotate` replaces it.",
     why: "a plain database stays interchangeable with the Rust project's",
     secret: true,
     example: PLACEHOLDER_HEX,
-    live: false,
   }),
+  previousEncryptionKeys: field(
+    "previous_encryption_keys",
+    kind.listOf("array of keys, 32 bytes each in hex or base64", kind.encryptionKey, true),
+    [],
+    {
+      means:
+        "Keys that tokens in the database may still be under: a start writes them anew under encryption_key, or plain without one.",
+      why: "`pollux key rotate` fills it while it works, and empties it when it is done",
+      secret: true,
+      example: [PLACEHOLDER_HEX],
+    },
+  ),
 }
 
 type Shared = Pick<

@@ -46,6 +46,8 @@ export interface BasicSettings {
   readonly answerHeaders: boolean
   /** Key for tokens at rest, 32 bytes as 64 lower-case hex digits; or null: plain, interchangeable with the Rust project. */
   readonly encryptionKey: string | null
+  /** Keys, in the same form, that stored tokens may still be under when the database is opened. */
+  readonly previousEncryptionKeys: readonly string[]
 }
 
 /** A further client key (`[[keys]]`): it never reaches admin verbs. */

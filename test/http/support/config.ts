@@ -36,6 +36,7 @@ export function testConfig(basic: Partial<BasicSettings> = {}, keys: readonly Cl
       trustedProxies: [],
       answerHeaders: true,
       encryptionKey: null,
+      previousEncryptionKeys: [],
       ...basic,
     },
     keys,

@@ -31,6 +31,7 @@ export async function startStack(fake: FakeOpenAI, changes: Partial<CodexSetting
     trustedProxies: [],
     answerHeaders: true,
     encryptionKey: null,
+    previousEncryptionKeys: [],
   }
   const codexSettings = settingsOf(fake, changes)
   const limited = {
