@@ -198,17 +198,14 @@ export class ResponseFramer implements Framer {
   private failed(): void {
     if (this.phase === "done") return
     const body = this.scanner.text()
-    const error = readError(body)
-    const isOpening = this.phase === "opening"
-    const kept = body.slice(0, MAX_ERROR)
-    if (isOpening && !isRequestFault(error)) {
-      this.failure = { kind: "event", body: kept, headers: this.parts.headers }
-      return
-    }
+    this.parts.notes.ended(parseObject(body)?.response)
     // A fault of the request is the client's to read, as the upstream said it: no other credential would do better.
-    const event = parseObject(body)
-    this.parts.notes.ended(event?.response)
-    if (!isOpening && !isRequestFault(error)) this.parts.notes.lateError = kept
+    if (!isRequestFault(readError(body))) {
+      const kept = body.slice(0, MAX_ERROR)
+      if (this.phase === "opening") this.failure = { kind: "event", body: kept, headers: this.parts.headers }
+      // Also while opening: the handshake may have been committed meanwhile, since it is held for a bounded time only.
+      this.parts.notes.lateError = kept
+    }
     this.phase = "done"
   }
 

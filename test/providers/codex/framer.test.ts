@@ -187,7 +187,10 @@ test("an error while opening is a failure that can go elsewhere", () => {
     framer.push(bytes(frame(events[0] ?? { type: "" })))
     framer.push(bytes(frame(failureEvent(shape, "server_is_overloaded", "busy", {}, 1))))
     expect(framer.failure).toMatchObject({ kind: "event" })
-    expect(framer.phase).toBe("opening")
+    // Where the handshake was committed before, it is the stream's last event and the credential's late error.
+    expect(framer.phase).toBe("done")
+    expect(framer.lateError).toContain("server_is_overloaded")
+    expect(framer.end(null)).toBeNull()
   }
 })
 
