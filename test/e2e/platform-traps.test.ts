@@ -127,6 +127,48 @@ test("readers of the admin feed that leave, and clients that leave mid-stream, d
   expect(pollux.log().filter(({ level }) => level === "error")).toEqual([])
 })
 
+test("a client that leaves ends the upstream request within a moment: before headers, in silence, in full flow", async () => {
+  const { pollux, google } = world
+  const phases = {
+    "before the headers": { on: "streamGenerateContent", before: "hang" },
+    "in silence": { on: "streamGenerateContent", stream: { kind: "stall", after: 2 } },
+    "in full flow": { on: "streamGenerateContent", stream: { kind: "wire", pieceBytes: 1 } },
+  } as const
+  for (const [phase, fault] of Object.entries(phases)) {
+    google.forget()
+    google.fault(fault)
+    const leaving = new AbortController()
+    const headers = { "content-type": "application/json" }
+    const body = bodyOf("x".repeat(2_000))
+    const answer = pollux.api(STREAM, { method: "POST", headers, body, signal: leaving.signal })
+    const left = answer.then((response) => response.text()).catch((error: unknown) => error)
+    const upstream = await until(`the request is upstream, ${phase}`, () => google.seen("streamGenerateContent")[0])
+    await Bun.sleep(100)
+    const began = performance.now()
+    leaving.abort()
+    await until(`the upstream request ends, ${phase}`, () => upstream.aborted)
+    // 100 ms is the promise; the rest is for a busy machine.
+    expect(performance.now() - began).toBeLessThan(500)
+    expect(await left).toBeInstanceOf(Error)
+    google.clearFaults()
+  }
+  expect(google.seen("streamGenerateContent")).toHaveLength(1)
+})
+
+test("SIGTERM lets an open stream end whole, keeps answering that it goes, and ends with code 0", async () => {
+  await using own = await startWorld()
+  const { pollux, google } = own
+  google.fault({ on: "streamGenerateContent", stream: { kind: "pause", after: 2, ms: 1_500 } })
+  const stream = post(pollux, STREAM, bodyOf("last words"))
+  await until("the stream is upstream", () => google.open() === 1)
+  pollux.signal("SIGTERM")
+  await until("it says that it is not ready", async () => (await pollux.api("/readyz")).status === 503)
+  const late = await post(pollux, UNARY, bodyOf("too late"))
+  expect(late.status).toBe(503)
+  expect(textOf((await stream).text)).toBe(said("last words"))
+  expect(await within("its end", pollux.exited())).toEqual({ code: 0, signal: null })
+})
+
 test("a Host header shorter than four characters is routed like any other (T8)", async () => {
   const { pollux } = world
   const { hostname, port } = new URL(pollux.url)
