@@ -1,10 +1,23 @@
 import { check } from "./check.ts"
 import { client } from "./client.ts"
 import type { Command } from "./command.ts"
+import { credentialCommands } from "./credential.ts"
+import { explain } from "./explain.ts"
 import { init } from "./init.ts"
 import { reload } from "./reload.ts"
 import { serve } from "./serve.ts"
+import { status } from "./status.ts"
 import { usage } from "./usage.ts"
 
 /** The one table of commands: parsing, help, completion and the README follow from it. */
-export const commands: readonly Command[] = [serve, init, check, client, usage, reload]
+export const commands: readonly Command[] = [
+  serve,
+  init,
+  check,
+  status,
+  explain,
+  ...credentialCommands,
+  client,
+  usage,
+  reload,
+]
