@@ -52,10 +52,9 @@ const either =
     tests.some((test) => test(facts))
 
 /** A page of Cloudflare's instead of the backend's answer: about our address, not about the credential. */
-const isChallenge: Test = (facts) =>
-  facts.headers?.get("cf-mitigated") === "challenge" ||
-  (facts.status === 403 && facts.error.form === "html") ||
-  facts.body.includes("challenge-platform")
+const isChallenge: Test = ({ headers, status, error, body }) =>
+  headers?.get("cf-mitigated") === "challenge" ||
+  (error.form === "html" && (status === 403 || body.includes("challenge-platform")))
 
 /** Texts of a model that is not there for this account, or not for the announced version: they are the same (spec codex 4). */
 const isModelRefused: Test = either(
