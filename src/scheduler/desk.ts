@@ -9,7 +9,7 @@ import { delayAfter, type RefreshJob, RefreshLanes, TokenBucket } from "./refres
 
 /** A refresh that has no answer after this long is given up as ambiguous, in milliseconds. */
 const ANSWER_WITHIN = 60_000
-const PAUSE_FIRST = 10_000
+const PAUSE_FIRST = 30_000
 const PAUSE_MOST = 300_000
 
 export interface DeskDeps {

@@ -88,7 +88,7 @@ export class Outlooks {
 
   /** A credential is being renewed, or will be before `end`, that the ask does not exclude. */
   #hopes(ask: Ask, all: Outlook, end: number): boolean {
-    if (all.renewing === 0 || all.renewFirstAt > end) return false
+    if (all.renewing === 0 || all.renewFirstAt >= end) return false
     let left = all.renewing
     for (const id of ask.exclude) {
       const entry = this.pool.entries.get(id)

@@ -92,7 +92,7 @@ export class TokenBucket {
     const now = this.clock.mono()
     this.#level = Math.min(2 * rate, this.#level + ((now - this.#at) * rate) / 1000)
     this.#at = now
-    return this.#level >= 1 ? 0 : Math.max(1, Math.ceil(((1 - this.#level) * 1000) / rate))
+    return this.#level > 1 - 1e-9 ? 0 : Math.max(1, Math.ceil(((1 - this.#level) * 1000) / rate))
   }
 
   spend(): void {
