@@ -21,6 +21,15 @@ export function distance(a: string, b: string): number {
   return last[b.length] ?? 0
 }
 
+/** Shortest beginning or end that two names share on purpose. */
+const SHARED = 5
+
+/** Whether one name begins or ends with the other, as `custom_api_url` and `api_url` do. */
+function akin(given: string, name: string): boolean {
+  const [short, long] = given.length < name.length ? [given, name] : [name, given]
+  return short.length >= SHARED && (long.startsWith(short) || long.endsWith(short))
+}
+
 /** Longest name worth comparing; what is longer was never meant to be one of ours. */
 const LONGEST = 64
 
@@ -32,8 +41,7 @@ export function suggest(given: string, names: Iterable<string>): string | null {
   let best: string | null = null
   let least = Math.max(1, Math.floor(given.length / 3)) + 1
   for (const name of names) {
-    const parted = name.length >= 5 && (wanted.endsWith(name) || wanted.startsWith(name))
-    const steps = parted ? Math.min(1, distance(wanted, plain(name))) : distance(wanted, plain(name))
+    const steps = akin(wanted, name) ? 1 : distance(wanted, plain(name))
     if (steps < least) {
       best = name
       least = steps
