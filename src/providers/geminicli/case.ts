@@ -87,6 +87,9 @@ const accountNames = (c: Case) => [
   c.lease.identity.sub,
 ]
 
+/** Only these two mean "later"; elsewhere a time in a message is about something else. */
+const waitFor = (code: number, c: Case): number | null => (code === 429 || code === 503 ? c.wait : null)
+
 /** The upstream's own words for a fault of the request. */
 export const verbatim = (c: Case): ClientError => {
   const { problem, code } = c
@@ -97,7 +100,7 @@ export const verbatim = (c: Case): ClientError => {
     message: message === "" ? `The upstream answered ${code}.` : message,
     status: problem.status === "" ? statusName(code) : problem.status,
     details: shownDetails(problem),
-    retryAfterMs: c.wait,
+    retryAfterMs: waitFor(code, c),
   })
 }
 /** The upstream's words under a status of ours, without what names the account. */
@@ -109,7 +112,7 @@ export const mapped =
       message: withoutAccount(c.problem.message === "" ? fallback : c.problem.message, accountNames(c)),
       status: status ?? statusName(code),
       details: shownDetails(c.problem),
-      retryAfterMs: code === 429 || code === 503 ? c.wait : null,
+      retryAfterMs: waitFor(code, c),
     })
 export const fixed = (code: number, message: string, status?: string) => (): ClientError =>
   tell({ code, message, ...(status === undefined ? {} : { status }) })

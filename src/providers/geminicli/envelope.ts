@@ -110,7 +110,7 @@ export class EnvelopeReader {
         let after = close + 1
         while (after < end && isSpace(bytes[after])) after++
         if (bytes[after] === COLON && after < end) {
-          if (depth === 1) within = this.envelopeKey(bytes, i + 1, length)
+          if (depth === 1) within = this.envelopeKey(bytes, i + 1, length, after + 1)
           else if (depth === 2) {
             if (within === RESPONSE) inUsage = this.responseKey(bytes, i + 1, length, after + 1, end)
           } else if (depth === 4) {
@@ -146,10 +146,10 @@ export class EnvelopeReader {
     return false
   }
 
-  private envelopeKey(bytes: Uint8Array, at: number, length: number): Within {
+  private envelopeKey(bytes: Uint8Array, at: number, length: number, value: number): Within {
     if (length === 8 && equals(bytes, at, "response")) return RESPONSE
     if (length === 7 && equals(bytes, at, "traceId")) return TRACE
-    if (length === 5 && equals(bytes, at, "error")) this.error = true
+    if (length === 5 && equals(bytes, at, "error")) this.error ||= !isNull(bytes, value)
     return NOTHING
   }
 
@@ -197,6 +197,12 @@ function hasElement(bytes: Uint8Array, at: number, end: number): boolean {
   i++
   while (i < end && isSpace(bytes[i])) i++
   return i < end && bytes[i] !== CLOSE_BRACKET
+}
+
+function isNull(bytes: Uint8Array, at: number): boolean {
+  let i = at
+  while (isSpace(bytes[i])) i++
+  return equals(bytes, i, "null")
 }
 
 function equals(bytes: Uint8Array, at: number, ascii: string): boolean {

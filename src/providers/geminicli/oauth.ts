@@ -83,7 +83,15 @@ export function readAnswer(status: number, headers: Headers, text: string, now: 
   const accessToken = textOr(body.access_token)
   if (status >= 200 && status < 300) return accessToken === null ? unclear : { kind: "tokens", body, accessToken }
   const code = textOr(body.error)
-  if (code === null || status < 400 || status >= 500 || status === 408 || status === 429) return unclear
+  if (
+    code === null ||
+    !/^[\w.-]{1,64}$/.test(code) ||
+    status < 400 ||
+    status >= 500 ||
+    status === 408 ||
+    status === 429
+  )
+    return unclear
   const description = [textOr(body.error_description), textOr(body.error_subtype)].filter((part) => part !== null)
   return { kind: "refused", status, code, description: redact(description.join(" ")).slice(0, 300) }
 }

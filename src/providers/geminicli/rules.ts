@@ -27,6 +27,8 @@ const LACKS_MS = 12 * HOUR
 const CAPACITY_MS = 5 * SECOND
 /** Different credentials that may meet missing capacity in one request: it is the model's, not theirs. */
 const CAPACITY_TRIES = 3
+/** Different credentials that are asked about a resource which the request names. */
+const RESOURCE_TRIES = 2
 const PER_MINUTE_MS = MINUTE
 /** Pause before the same credential is asked again; jittered by the relay. */
 export const RETRY_PAUSE_MS = 300
@@ -190,12 +192,12 @@ export const RULES: readonly Rule[] = [
   },
   {
     // A file or cache of another account: parking for it would let one request take out the pool.
-    cause: "forbidden_resource",
-    when: (c) => c.code === 403 && c.problem.understood && namesResources(c.call),
+    cause: "resource",
+    when: (c) => (c.code === 403 || c.code === 404) && c.problem.understood && namesResources(c.call),
     act: nothing,
-    retry: "other",
+    retry: (c) => (c.context.seen("resource") < RESOURCE_TRIES ? "other" : "no"),
     budget: "credential",
-    tell: mapped(403, "The caller does not have permission."),
+    tell: (c) => mapped(c.code, "The request names a resource that cannot be used.")(c),
     rank: 80,
   },
   {

@@ -139,6 +139,8 @@ export class Signatures {
 
   /** Remembers the signed function calls of a `response` value (JSON bytes). Never throws. */
   learn(model: string, credential: number, response: Uint8Array): void {
+    // Images are signed too, and are large: only calls are worth parsing for.
+    if (!Buffer.from(response.buffer, response.byteOffset, response.byteLength).includes('"functionCall"')) return
     const value = parseJson(DECODER.decode(response))
     if (!isObject(value)) return
     for (const candidate of arrayOr(value.candidates)) {

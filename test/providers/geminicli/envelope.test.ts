@@ -76,6 +76,12 @@ describe("reading an answer's envelope", () => {
     fc.assert(fc.property(fc.uint8Array(), (data) => void new EnvelopeReader().read(data, 0, data.length)))
   })
 
+  test("an error that is null is none", () => {
+    const data = bytes('{"error" : null,"response":{}}')
+    const reader = new EnvelopeReader()
+    expect([reader.read(data, 0, data.length), reader.error]).toEqual([true, false])
+  })
+
   test("one reader forgets the last envelope", () => {
     const reader = new EnvelopeReader()
     const full = bytes(

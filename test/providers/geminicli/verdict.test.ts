@@ -155,14 +155,16 @@ describe("the credential's token and account", () => {
     expect(verdict(status(400, echo))).toMatchObject({ cause: "request", act: { do: "none" }, retry: "no" })
   })
 
-  test("a 403 about a file that the request names parks nothing", () => {
-    const withFile = callOf({
-      contents: [{ role: "user", parts: [{ fileData: { fileUri: "https://x.test/files/1" } }] }],
-    })
-    expect(verdict(status(403, errors.permissionDenied()), contextOf(), withFile)).toMatchObject({
-      act: { do: "none" },
-      tell: { status: 403 },
-    })
+  test("a refusal about a file that the request names parks nothing and asks few", () => {
+    const parts = [{ fileData: { fileUri: "https://x.test/files/1" } }]
+    const withFile = callOf({ contents: [{ role: "user", parts }] })
+    for (const body of [errors.permissionDenied(), errors.notFound()]) {
+      const failure = status(body.error.code, body)
+      const v = verdict(failure, contextOf(), withFile)
+      expect(v).toMatchObject({ act: { do: "none" }, retry: "other", tell: { status: body.error.code } })
+      expect(verdict(failure, contextOf({ seen: () => 2 }), withFile).retry).toBe("no")
+    }
+    expect(verdict(status(403, errors.subscriptionRequired()), contextOf(), withFile).act.do).toBe("park")
   })
 
   test("a missing model is believed only once another credential has it", () => {
@@ -181,6 +183,8 @@ describe("the request's own faults", () => {
     const v = verdict(status(400, body))
     expect(v).toMatchObject({ cause: "request", act: { do: "none" }, retry: "no", rank: 100 })
     expect(JSON.parse(v.tell.body)).toEqual(body)
+    const timed = errors.invalidArgument("The video is too long; cut it in 5s pieces.")
+    expect(verdict(status(400, timed)).tell).toMatchObject({ body: JSON.stringify(timed) })
     for (const code of [409, 413, 422, 501])
       expect(verdict(status(code, errors.googleError(code, "X", "m")))).toMatchObject({
         retry: "no",
