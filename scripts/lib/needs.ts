@@ -21,20 +21,29 @@ export const PREPARE: Readonly<Record<Need, (root: string) => Promise<void>>> = 
   },
 
   async chromium(root) {
-    if (findChromium() !== null) return
-    const why = "headless Chromium is needed for the login tests: install Debian's package chromium"
-    if (Bun.which("apt-get") === null) throw new Error(`${why} (this machine has no apt-get)`)
-    const rights = process.getuid?.() === 0 ? [] : ["sudo", "-n"]
-    if (rights.length > 0 && Bun.which("sudo") === null)
-      throw new Error(`${why} (this user is not root, and has no sudo)`)
-    await must(root, [...rights, "apt-get", "update", "-qq"], why)
-    await must(root, [...rights, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], why)
-    if (findChromium() === null) throw new Error(why)
+    if (findChromium() === null) await installFromDebian(root, "chromium", "for the login tests")
+  },
+
+  async curl(root) {
+    if (Bun.which("curl") === null) await installFromDebian(root, "curl", "to run the snippet of that name")
   },
 }
 
 export function findChromium(): string | null {
   return Bun.which("chromium") ?? Bun.which("chromium-browser")
+}
+
+/** @param purpose completes "... is needed" for a person who must install it by hand */
+async function installFromDebian(root: string, name: string, purpose: string): Promise<void> {
+  const why = `${name} is needed ${purpose}: install Debian's package ${name}`
+  if (Bun.which("apt-get") === null) throw new Error(`${why} (this machine has no apt-get)`)
+  const rights = process.getuid?.() === 0 ? [] : ["sudo", "-n"]
+  if (rights.length > 0 && Bun.which("sudo") === null)
+    throw new Error(`${why} (this user is not root, and has no sudo)`)
+  // Two packages may be wanted at once; apt itself waits for its lock.
+  const wait = "-oDPkg::Lock::Timeout=300"
+  await must(root, [...rights, "apt-get", wait, "update", "-qq"], why)
+  await must(root, [...rights, "apt-get", wait, "install", "-y", "-qq", "--no-install-recommends", name], why)
 }
 
 /** Runs a command quietly; its output is shown only if it fails. */

@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path"
 
 /** Something that must be made ready before a suite can run. */
-export type Need = "executable" | "clients" | "chromium"
+export type Need = "executable" | "clients" | "chromium" | "curl"
 
 /** Files that one runner process takes together. */
 export interface Suite {
@@ -18,6 +18,7 @@ export interface Suite {
 
 /** What end-to-end files need beyond the executable, by the start of their name. */
 const EXTRAS: readonly { readonly prefix: string; readonly needs: readonly Need[]; readonly holds?: string }[] = [
+  { prefix: "clients-snippets", needs: ["clients", "curl"] },
   { prefix: "clients-", needs: ["clients"] },
   // Codex logins come back to a fixed port of this machine.
   { prefix: "browser-", needs: ["chromium"], holds: "port 1455" },

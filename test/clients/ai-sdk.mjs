@@ -1,11 +1,7 @@
-import { createGoogleGenerativeAI } from "@ai-sdk/google"
-import { createOpenAI } from "@ai-sdk/openai"
 import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai"
-import { collect, failure, key, report, url } from "./report.mjs"
+import { clients, clientsWithWrongKey, collect, failure, report } from "./report.mjs"
 
-const openai = createOpenAI({ baseURL: `${url}/codex/v1`, apiKey: key })
-const google = createGoogleGenerativeAI({ baseURL: `${url}/geminicli/v1beta`, apiKey: key })
-const families = { openai: openai("gpt-5.2-codex"), google: google("gemini-2.5-pro") }
+const MODELS = { openai: "gpt-5.2-codex", google: "gemini-2.5-pro" }
 
 const tools = {
   get_weather: tool({
@@ -21,7 +17,8 @@ const tools = {
 }
 
 const scenarios = {}
-for (const [family, model] of Object.entries(families)) {
+for (const [family, name] of Object.entries(MODELS)) {
+  const model = clients[family](name)
   scenarios[`${family} unary`] = async () => {
     const { text, finishReason, usage } = await generateText({
       model,
@@ -50,14 +47,10 @@ for (const [family, model] of Object.entries(families)) {
     const calls = steps.flatMap(({ toolCalls }) => toolCalls.map(({ toolName, input }) => ({ toolName, input })))
     return { text, calls, steps: steps.length }
   }
-}
-scenarios["openai wrong key"] = () => {
-  const model = createOpenAI({ baseURL: `${url}/codex/v1`, apiKey: "wrong-key" })("gpt-5.2-codex")
-  return failure(() => generateText({ model, prompt: "x", maxRetries: 0 }))
-}
-scenarios["google wrong key"] = () => {
-  const model = createGoogleGenerativeAI({ baseURL: `${url}/geminicli/v1beta`, apiKey: "wrong-key" })("gemini-2.5-pro")
-  return failure(() => generateText({ model, prompt: "x", maxRetries: 0 }))
+  scenarios[`${family} wrong key`] = async () => {
+    const wrong = await clientsWithWrongKey()
+    return failure(() => generateText({ model: wrong[family](name), prompt: "x", maxRetries: 0 }))
+  }
 }
 
 await report(scenarios)

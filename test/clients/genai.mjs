@@ -1,9 +1,7 @@
-import { GoogleGenAI } from "@google/genai"
-import { collect, failure, key, report, url } from "./report.mjs"
+import { clients, clientsWithWrongKey, collect, failure, report } from "./report.mjs"
 
 const model = "gemini-2.5-pro"
-const make = (apiKey) => new GoogleGenAI({ apiKey, httpOptions: { baseUrl: `${url}/geminicli` } })
-const ai = make(key)
+const ai = clients.client
 
 const tools = [
   {
@@ -87,7 +85,10 @@ await report({
     return { totalTokens }
   },
 
-  wrongKey: () => failure(() => make("wrong-key").models.generateContent({ model, contents: "x" })),
+  async wrongKey() {
+    const wrong = await clientsWithWrongKey()
+    return failure(() => wrong.client.models.generateContent({ model, contents: "x" }))
+  },
 
   unknownModel: () => failure(() => ai.models.generateContent({ model: "gemini-none", contents: "x" })),
 

@@ -1,18 +1,5 @@
 import { HumanMessage, ToolMessage } from "@langchain/core/messages"
-import { ChatGoogleGenerativeAI } from "@langchain/google-genai"
-import { ChatOpenAI } from "@langchain/openai"
-import { collect, failure, key, report, url } from "./report.mjs"
-
-const openai = (apiKey) =>
-  new ChatOpenAI({
-    model: "gpt-5.2-codex",
-    apiKey,
-    maxRetries: 0,
-    useResponsesApi: true,
-    configuration: { baseURL: `${url}/codex/v1` },
-  })
-const google = (apiKey) =>
-  new ChatGoogleGenerativeAI({ model: "gemini-2.5-pro", apiKey, maxRetries: 0, baseUrl: `${url}/geminicli` })
+import { clients, clientsWithWrongKey, collect, failure, report } from "./report.mjs"
 
 const weather = {
   type: "function",
@@ -24,8 +11,8 @@ const weather = {
 }
 
 const scenarios = {}
-for (const [family, make] of Object.entries({ openai, google })) {
-  const model = make(key)
+for (const family of ["openai", "google"]) {
+  const model = clients[family]
   scenarios[`${family} unary`] = async () => {
     const answer = await model.invoke([
       ["system", "Be brief."],
@@ -46,7 +33,10 @@ for (const [family, make] of Object.entries({ openai, google })) {
     const second = await bound.invoke([asked, first, told])
     return { name: call.name, args: call.args, text: second.text }
   }
-  scenarios[`${family} wrong key`] = () => failure(() => make("wrong-key").invoke("x"))
+  scenarios[`${family} wrong key`] = async () => {
+    const wrong = await clientsWithWrongKey()
+    return failure(() => wrong[family].invoke("x"))
+  }
 }
 
 await report(scenarios)

@@ -1,8 +1,7 @@
-import OpenAI from "openai"
-import { collect, failure, key, report, url } from "./report.mjs"
+import { clients, clientsWithWrongKey, collect, failure, report } from "./report.mjs"
 
 const model = "gpt-5.2-codex"
-const client = new OpenAI({ baseURL: `${url}/codex/v1`, apiKey: key, maxRetries: 0 })
+const client = clients.client.withOptions({ maxRetries: 0 })
 
 const weather = {
   type: "function",
@@ -95,7 +94,10 @@ await report({
     return { aborted: controller.signal.aborted }
   },
 
-  wrongKey: () => failure(() => client.withOptions({ apiKey: "wrong-key" }).responses.create({ model, input: "x" })),
+  async wrongKey() {
+    const wrong = await clientsWithWrongKey()
+    return failure(() => wrong.client.responses.create({ model, input: "x" }))
+  },
 
   unknownModel: () => failure(() => client.responses.create({ model: "gpt-none", input: "x" })),
 })

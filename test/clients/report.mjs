@@ -1,9 +1,23 @@
 /**
  * Runs the scenarios of one real client and prints one JSON object: scenario name to result, or to `{ error }` with what the client
- * makes of a failure. The base URL (`POLLUX_URL`, without a slash at the end) and the key (`POLLUX_KEY`) come from the environment.
+ * makes of a failure. The clients come from the module that `pollux client` makes (`CLIENT_MODULE`, a file URL), which takes the key
+ * from `POLLUX_KEY`.
  */
-export const url = required("POLLUX_URL")
-export const key = required("POLLUX_KEY")
+const module = required("CLIENT_MODULE")
+
+/** The snippet's clients. */
+export const clients = await import(module)
+
+/** The same once more, with a key that Pollux does not know. */
+export async function clientsWithWrongKey() {
+  const key = required("POLLUX_KEY")
+  process.env.POLLUX_KEY = "wrong-key"
+  try {
+    return await import(`${module}?wrong`)
+  } finally {
+    process.env.POLLUX_KEY = key
+  }
+}
 
 /** @param {Record<string, () => Promise<unknown>>} scenarios names given as arguments are run, or all */
 export async function report(scenarios) {

@@ -1,47 +1,31 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Captured } from "../../scripts/lib/capture.ts"
-import { runCli } from "../support/clients.ts"
+import { clientFolder, runShell } from "../support/clients.ts"
+import { type LaidDown, layDown, snippetOf } from "../support/snippets.ts"
 import { startWorld, type World } from "../support/world.ts"
 
 const PROMPT = "Tell me something short."
 
 let world: World
-let home: string
-let work: string
+let laid: LaidDown
 
 beforeAll(async () => {
   world = await startWorld()
-  home = join(world.pollux.cwd, "codex-home")
-  work = join(world.pollux.cwd, "codex-work")
-  mkdirSync(home, { recursive: true })
-  writeFileSync(
-    join(home, "config.toml"),
-    `model = "gpt-5.2-codex"
-model_provider = "pollux"
-check_for_update_on_startup = false
-
-[analytics]
-enabled = false
-
-[model_providers.pollux]
-name = "Pollux"
-base_url = "${world.pollux.url}/codex/v1"
-env_key = "POLLUX_KEY"
-wire_api = "responses"
-`,
-  )
+  laid = layDown(await snippetOf("codex", world.pollux), clientFolder(world.pollux))
+  const config = join(laid.home, ".codex/config.toml")
+  const quiet = "check_for_update_on_startup = false"
+  writeFileSync(config, `${quiet}\n${readFileSync(config, "utf8")}\n[analytics]\nenabled = false\n`)
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()
 })
 
-/** The test's folder is the sandbox: the commands it runs are scripted below. */
+/** The test's folder is the sandbox: the commands that are run in it are scripted below. */
 function codex(...args: string[]): Promise<Captured> {
-  const flags = ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--json"]
-  const env = { CODEX_HOME: home, POLLUX_KEY: world.pollux.key }
-  return runCli("codex", [...flags, ...args], { cwd: work, home, env })
+  const flags = "exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox --json"
+  return runShell(laid, `codex ${flags} "$@"`, args)
 }
 
 function messages({ stdout }: Captured): readonly string[] {
@@ -70,7 +54,7 @@ test("it runs a command that the model asks for, and sends its output back", asy
   const ran = await codex("Make a file.")
   world.openai.reply(null)
   expect(ran.code).toBe(0)
-  expect(readFileSync(join(work, "made.txt"), "utf8").trim()).toBe("pollux-42")
+  expect(readFileSync(join(laid.work, "made.txt"), "utf8").trim()).toBe("pollux-42")
   expect(messages(ran).join("\n")).toContain("pollux-42")
 })
 

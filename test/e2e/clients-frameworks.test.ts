@@ -16,7 +16,7 @@ afterAll(async () => {
 describe("the AI SDK", () => {
   let results: Results
   beforeAll(async () => {
-    results = await runDriver("ai-sdk", world.pollux)
+    results = await runDriver("ai-sdk", "ai-sdk", world.pollux)
   })
 
   test("generates text with both providers", () => {
@@ -56,7 +56,7 @@ describe("the AI SDK", () => {
 describe("LangChain", () => {
   let results: Results
   beforeAll(async () => {
-    results = await runDriver("langchain", world.pollux)
+    results = await runDriver("langchain", "langchain", world.pollux)
   })
 
   test("invokes both providers", () => {

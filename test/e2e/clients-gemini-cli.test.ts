@@ -1,42 +1,32 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Captured } from "../../scripts/lib/capture.ts"
-import { runCli } from "../support/clients.ts"
+import { clientFolder, runShell } from "../support/clients.ts"
+import { type LaidDown, layDown, snippetOf } from "../support/snippets.ts"
 import { startWorld, type World } from "../support/world.ts"
 
 let world: World
-let home: string
-let work: string
+let laid: LaidDown
 
 beforeAll(async () => {
   world = await startWorld()
-  home = join(world.pollux.cwd, "gemini-home")
-  work = join(world.pollux.cwd, "gemini-work")
-  mkdirSync(join(home, ".gemini"), { recursive: true })
-  mkdirSync(work)
-  writeFileSync(join(work, "notes.txt"), "nothing of note")
-  writeFileSync(
-    join(home, ".gemini/settings.json"),
-    JSON.stringify({
-      security: { auth: { selectedType: "gemini-api-key" } },
-      general: { disableAutoUpdate: true, disableUpdateNag: true, enableAutoUpdate: false },
-      telemetry: { enabled: false },
-      privacy: { usageStatisticsEnabled: false },
-    }),
-  )
+  laid = layDown(await snippetOf("gemini", world.pollux), clientFolder(world.pollux))
+  writeFileSync(join(laid.work, "notes.txt"), "nothing of note")
+  const settings = join(laid.home, ".gemini/settings.json")
+  const quiet = {
+    general: { disableAutoUpdate: true, disableUpdateNag: true, enableAutoUpdate: false },
+    telemetry: { enabled: false },
+    privacy: { usageStatisticsEnabled: false },
+  }
+  writeFileSync(settings, JSON.stringify({ ...JSON.parse(readFileSync(settings, "utf8")), ...quiet }))
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()
 })
 
 function gemini(...args: string[]): Promise<Captured> {
-  const env = {
-    GOOGLE_GEMINI_BASE_URL: `${world.pollux.url}/geminicli`,
-    GEMINI_API_KEY: world.pollux.key,
-    GEMINI_CLI_TRUST_WORKSPACE: "true",
-  }
-  return runCli("gemini", ["--model", "gemini-2.5-pro", ...args], { cwd: work, home, env })
+  return runShell(laid, 'export GEMINI_CLI_TRUST_WORKSPACE=true\ngemini --model gemini-2.5-pro "$@"', args)
 }
 
 test("gemini -p calls a tool of its own, sends the result back, and prints the answer", async () => {

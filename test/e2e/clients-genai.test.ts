@@ -9,7 +9,7 @@ let results: Results
 
 beforeAll(async () => {
   world = await startWorld()
-  results = await runDriver("genai", world.pollux)
+  results = await runDriver("genai", "genai-sdk", world.pollux)
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()

@@ -8,7 +8,7 @@ let results: Results
 
 beforeAll(async () => {
   world = await startWorld()
-  results = await runDriver("openai", world.pollux)
+  results = await runDriver("openai", "openai-sdk", world.pollux)
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()
