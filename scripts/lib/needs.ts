@@ -40,7 +40,7 @@ async function installFromDebian(root: string, name: string, purpose: string): P
   const rights = process.getuid?.() === 0 ? [] : ["sudo", "-n"]
   if (rights.length > 0 && Bun.which("sudo") === null)
     throw new Error(`${why} (this user is not root, and has no sudo)`)
-  // Two packages may be wanted at once; apt itself waits for its lock.
+  // Another program may be installing something.
   const wait = "-oDPkg::Lock::Timeout=300"
   await must(root, [...rights, "apt-get", wait, "update", "-qq"], why)
   await must(root, [...rights, "apt-get", wait, "install", "-y", "-qq", "--no-install-recommends", name], why)

@@ -6,7 +6,7 @@ import { searchLeaks } from "../../test/support/leaks.ts"
 import { capture } from "./capture.ts"
 import { indent, PREPARE } from "./needs.ts"
 import { runSuites } from "./runner.ts"
-import { groupSuites, type Suite } from "./suites.ts"
+import { groupSuites, type Need, type Suite } from "./suites.ts"
 
 const root = resolve(import.meta.dir, "../..")
 
@@ -37,14 +37,7 @@ async function main(args: readonly string[]): Promise<number> {
     root,
     jobs: Number(process.env.POLLUX_TEST_JOBS) || Math.min(4, Math.max(2, availableParallelism())),
     env: testEnvironment(process.env, record),
-    prepare: async (need) => {
-      try {
-        await PREPARE[need](root)
-        return null
-      } catch (error) {
-        return error instanceof Error ? error.message : String(error)
-      }
-    },
+    prepare: preparer(),
     print,
   })
 
@@ -55,6 +48,25 @@ async function main(args: readonly string[]): Promise<number> {
   print(`\n${suites.length} suites in ${seconds} s`)
   print(`${total.passed} passed, ${failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`)
   return failed === 0 && total.passed > 0 ? 0 : 1
+}
+
+/** Makes needs ready; those that come from Debian one after the other, since apt runs only once at a time. */
+function preparer(): (need: Need) => Promise<string | null> {
+  let apt: Promise<unknown> = Promise.resolve()
+  const attempt = async (need: Need) => {
+    try {
+      await PREPARE[need](root)
+      return null
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+  return (need) => {
+    if (need !== "chromium" && need !== "curl") return attempt(need)
+    const turn = apt.then(() => attempt(need))
+    apt = turn
+    return turn
+  }
 }
 
 function choose(args: readonly string[]): { suites: readonly Suite[]; problem: string | null } {
