@@ -131,12 +131,12 @@ function write(given: typeof document extends fc.Arbitrary<infer T> ? T : never)
   const seen = new Map<string, number>()
   for (const [index, { parts, many, pairs: members, gap: space, lines: before }] of given.sections.entries()) {
     // Names of sections are their own, so that no document redefines a table.
-    const path = [`s${many ? 0 : index + 1}`, ...(many ? [] : parts.slice(1))]
+    const path = [`section-${many ? 0 : index + 1}`, ...(many ? [] : parts.slice(1))]
     writer.put(before)
     const at: (string | number)[] = [...path]
     if (many) {
-      const count = seen.get("s0") ?? 0
-      seen.set("s0", count + 1)
+      const count = seen.get("many") ?? 0
+      seen.set("many", count + 1)
       at.push(count)
     }
     writer.value(at)

@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseConfig } from "../../src/config/parse.ts"
-import { renderReference } from "../../src/config/reference.ts"
-import { renderExample, renderInit } from "../../src/config/render.ts"
+import { renderExample, renderInit, renderReference } from "../../src/config/render.ts"
 import { PLACEHOLDER_HEX, SECTIONS, shared } from "../../src/config/schema.ts"
 
 const NOTHING = { polluxKey: null, adminKey: null, encryptionKey: null }
