@@ -49,6 +49,7 @@ export class Leasing {
     pool.release(lease)
     if (entry.gone) return
     if (end.quotas.length > 0 || end.plan !== null) this.#learn(entry, end)
+    for (const session of end.bind) this.#bind(session, entry, lease.model)
     if (!end.served) return
     entry.refusals = 0
     if (entry.strikes.any || entry.onParole) {
@@ -56,7 +57,6 @@ export class Leasing {
       ledger.note(entry, changes)
       if (changes.length > 0) pool.changed?.add(entry)
     }
-    for (const session of end.bind) this.#bind(session, entry, lease.model)
   }
 
   #bind(session: string, entry: Entry, model: string): void {

@@ -201,7 +201,10 @@ export interface LeaseEnd {
   readonly served: boolean
   readonly quotas: readonly QuotaWindow[]
   readonly plan: string | null
-  /** Names to bind to the credential when it served (the ask's sessions and the id of the response). */
+  /**
+   * Names to bind to the credential: the ask's sessions and the id of the response, once a part of the answer went to the client,
+   * even if it broke afterwards. Empty when nothing did.
+   */
   readonly bind: readonly string[]
 }
 

@@ -105,10 +105,17 @@ describe("a session", () => {
     expect(world.lease().sticky).toBe(false)
   })
 
-  test("is not bound by a request that was not served", () => {
+  test("is not bound by a request of which nothing was answered", () => {
     const world = new World({}, {})
-    world.pool.release(world.lease({ sessions: ["s"] }), end({ served: false, bind: ["s"] }))
+    world.pool.release(world.lease({ sessions: ["s"] }), end({ served: false }))
     expect(bound(world, "s")).toBe(2)
+  })
+
+  test("is bound by an answer that broke off, since the client holds a part of it", () => {
+    const world = new World({}, {})
+    const broken = world.lease({ sessions: ["s"] })
+    world.pool.release(broken, end({ served: false, bind: ["s"] }))
+    expect(world.lease({ sessions: ["s"] })).toMatchObject({ credential: broken.credential, sticky: true })
   })
 
   test("stays over models, with a look at whether the credential has the model", () => {
