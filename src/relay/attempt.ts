@@ -1,8 +1,8 @@
 import type { Clock, Timers } from "../observe/clock.ts"
 import type { Lease } from "../scheduler/ports.ts"
 import { letEnd, readErrorBody, readUnary } from "./bodies.ts"
-import { describe, GRACE_MS, type Peeked } from "./live-stream.ts"
-import { networkFailure } from "./network.ts"
+import { GRACE_MS, type Peeked } from "./live-stream.ts"
+import { brokenAnswer, networkFailure } from "./network.ts"
 import { peek } from "./peek.ts"
 import type { CallBase, Failure, Notes, Opened, Provider, RelaySettings } from "./ports.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
@@ -86,7 +86,7 @@ export class Attempt<C extends CallBase> implements Ticking {
       if (this.status === null) return failed(networkFailure(error))
       if (reader === null) throw error
       void reader.cancel().catch(ignore)
-      return failed({ kind: "cut", detail: describe(error) })
+      return failed(brokenAnswer(error))
     } finally {
       ticker.remove(this)
     }

@@ -1,4 +1,5 @@
 import type { Log } from "../observe/ports.ts"
+import { brokenAnswer } from "./network.ts"
 import type { Failure, Framer, RequestRecord } from "./ports.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
@@ -146,7 +147,7 @@ export class LiveStream implements Ticking {
       }
     } catch (error) {
       if (this.over) return
-      const fault: Failure = { kind: "cut", detail: describe(error) }
+      const fault = brokenAnswer(error)
       if (framer.phase === "done") this.finish("complete", null, null)
       else this.finish("cut", fault, fault)
       await this.cancelUpstream()

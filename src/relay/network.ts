@@ -1,6 +1,7 @@
 import type { Failure } from "./ports.ts"
 
 type NetworkFailure = Extract<Failure, { kind: "network" }>
+type CutFailure = Extract<Failure, { kind: "cut" }>
 
 /** A fault of the connection to the proxy, or of the proxy itself: `fetch` alone does not tell it from one of the origin. */
 export class ProxyFault extends Error {
@@ -60,6 +61,14 @@ export function networkFailure(error: unknown): NetworkFailure {
   if (rule === undefined) return { kind: "network", stage: "unknown", detail: `the request failed (${code})` }
   const status = rule.stage === "proxy" ? statusOf(error) : null
   return { kind: "network", stage: rule.stage, detail: `${rule.says} (${status === null ? code : `status ${status}`})` }
+}
+
+/** What an answer means that had begun and could not be read to its end; the detail is worded as in `networkFailure`. */
+export function brokenAnswer(error: unknown): CutFailure {
+  const code = codeOf(error)
+  const rule = RULES.find(({ codes }) => codes.test(code))
+  const says = rule === undefined ? "the answer could not be read to its end" : rule.says
+  return { kind: "cut", detail: `${says} (${code})` }
 }
 
 /** An error's code, or its class; never its message. */

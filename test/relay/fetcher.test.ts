@@ -8,6 +8,7 @@ import { createServer as createTlsServer } from "node:tls"
 import { gzipSync } from "node:zlib"
 import type { Log } from "../../src/observe/ports.ts"
 import { createFetcher, networkFailure } from "../../src/relay/fetcher.ts"
+import { brokenAnswer } from "../../src/relay/network.ts"
 import type { Fetcher, UpstreamInit } from "../../src/relay/ports.ts"
 import { selfSigned } from "./support/certificate.ts"
 import { startUpstream, type Upstream } from "./support/upstream.ts"
@@ -175,6 +176,13 @@ describe("a failed connection", () => {
     expect(networkFailure({ code: "secret value with spaces" }).detail).toBe("the request failed (unknown)")
     expect(networkFailure(Object.assign(new Error(), { code: "CERT_HAS_EXPIRED" })).stage).toBe("tls")
     expect(networkFailure(Object.assign(new Error(), { code: "EHOSTUNREACH" })).stage).toBe("connect")
+  })
+
+  test("inside an answer is told in words of our own, never the runtime's", () => {
+    const broken = (code: string) => brokenAnswer(Object.assign(new Error("at http://x/?key=secret"), { code })).detail
+    expect(broken("ECONNRESET")).toBe("the connection broke (ECONNRESET)")
+    expect(broken("ZlibError")).toBe("the answer could not be read to its end (ZlibError)")
+    expect(brokenAnswer("secret").detail).toBe("the answer could not be read to its end (unknown)")
   })
 })
 
