@@ -1,7 +1,8 @@
 import type { Field } from "./field.ts"
 import { describe } from "./kinds.ts"
 import { findPositions, type Path, type Place, type Positions } from "./positions.ts"
-import { SECTIONS, type Section, shared } from "./schema.ts"
+import { shared } from "./schema.ts"
+import { SECTIONS, type Section } from "./sections.ts"
 import { suggest } from "./suggest.ts"
 
 /** A parsed TOML table. */

@@ -1,6 +1,7 @@
 import { stringify } from "smol-toml"
 import type { Field, TomlValue } from "./field.ts"
-import { SECTIONS, type Section, shared } from "./schema.ts"
+import { shared } from "./schema.ts"
+import { SECTIONS, type Section } from "./sections.ts"
 
 const WIDTH = 100
 

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseConfig } from "../../src/config/parse.ts"
 import { renderExample, renderInit, renderReference } from "../../src/config/render.ts"
-import { PLACEHOLDER_HEX, SECTIONS, shared } from "../../src/config/schema.ts"
+import { PLACEHOLDER_HEX, shared } from "../../src/config/schema.ts"
+import { SECTIONS } from "../../src/config/sections.ts"
 
 const NOTHING = { polluxKey: null, adminKey: null, encryptionKey: null }
 
