@@ -16,6 +16,7 @@ import { createRecorder } from "./relay/recorder.ts"
 import { createRelay } from "./relay/relay.ts"
 import { createPool } from "./scheduler/actor.ts"
 import { metered } from "./scheduler/metered.ts"
+import { keyId } from "./store/cipher.ts"
 import { openStore } from "./store/open.ts"
 import { usageReport } from "./store/usage-report.ts"
 import { UsageTotals } from "./store/usage-totals.ts"
@@ -154,7 +155,8 @@ export async function startApp(deps: AppDeps): Promise<App> {
     allow(loaded.config)
     for (const warning of loaded.warnings) log.warn(warning)
     log.info("configuration reloaded", { changed, needs_restart: needsRestart })
-    return { ok: true, changed, needsRestart }
+    const encryptionKeyId = keyId(loaded.config.basic.encryptionKey)
+    return { ok: true, changed, needsRestart, encryptionKeyId }
   }
 
   const edge = createEdge({

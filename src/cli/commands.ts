@@ -4,6 +4,8 @@ import type { Command } from "./command.ts"
 import { credentialCommands } from "./credential.ts"
 import { explain } from "./explain.ts"
 import { init } from "./init.ts"
+import { keyAdd, keyList, keyRevoke } from "./key.ts"
+import { keyRotate } from "./key-rotate.ts"
 import { reload } from "./reload.ts"
 import { serve } from "./serve.ts"
 import { status } from "./status.ts"
@@ -20,4 +22,8 @@ export const commands: readonly Command[] = [
   client,
   usage,
   reload,
+  keyAdd,
+  keyList,
+  keyRevoke,
+  keyRotate,
 ]

@@ -10,6 +10,7 @@ const ReloadShape = Type.Union([
     ok: Type.Literal(true),
     changed: Type.Array(Type.String()),
     needsRestart: Type.Array(Type.String()),
+    encryptionKeyId: Type.Union([Type.String(), Type.Null()]),
   }),
   Type.Object({ ok: Type.Literal(false), problems: Type.Array(Type.String()) }),
 ])
@@ -58,7 +59,10 @@ export const reload: Command = {
 }
 
 /** What a reload did, for people. Pure. */
-export function reloadText({ changed, needsRestart }: Reloaded & { readonly ok: true }): string {
+export function reloadText({
+  changed,
+  needsRestart,
+}: Pick<Reloaded & { readonly ok: true }, "changed" | "needsRestart">): string {
   if (changed.length + needsRestart.length === 0) return "Reloaded; nothing has changed.\n"
   const lines = [
     changed.length > 0 ? ["Reloaded. Now in use:", ...changed.map((key) => `  ${key}`)] : ["Reloaded."],

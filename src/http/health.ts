@@ -3,7 +3,13 @@ import type { Access } from "./guard.ts"
 import type { Visit } from "./visit.ts"
 
 export type ReloadOutcome =
-  | { readonly ok: true; readonly changed: readonly string[]; readonly needsRestart: readonly string[] }
+  | {
+      readonly ok: true
+      readonly changed: readonly string[]
+      readonly needsRestart: readonly string[]
+      /** Id of the key that every stored token is under now, or null when they are plain. */
+      readonly encryptionKeyId: string | null
+    }
   | { readonly ok: false; readonly problems: readonly string[] }
 
 export interface UsageQuery {

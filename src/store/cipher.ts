@@ -77,11 +77,17 @@ export const plainCipher: Cipher = {
 
 const associated = (cell: Cell): Buffer => Buffer.from(JSON.stringify([cell.table, cell.column, ...cell.row]))
 
+const idOf = (key: Buffer): string =>
+  createHash("sha256").update("pollux encryption key id\0").update(key).digest("hex").slice(0, 8)
+
+/** What tells one key from another without giving it away; null for none. @throws StoreError as `parseKey` does */
+export const keyId = (keyText: string | null): string | null => (keyText === null ? null : idOf(parseKey(keyText)))
+
 /** @throws StoreError when the key has not the right form */
 export function createCipher(keyText: string | null): Cipher {
   if (keyText === null) return plainCipher
   const key = parseKey(keyText)
-  const keyId = createHash("sha256").update("pollux encryption key id\0").update(key).digest("hex").slice(0, 8)
+  const keyId = idOf(key)
   return {
     keyId,
     seal(plain, cell) {

@@ -48,7 +48,7 @@ export function bench(options: BenchOptions = {}): Bench {
     ready: () => [],
     metrics: { text: async () => "toy_total 1\n", contentType: "text/plain; version=0.0.4" },
     usage: (query) => ({ query }),
-    reload: async () => ({ ok: true, changed: [], needsRestart: [] }),
+    reload: async () => ({ ok: true, changed: [], needsRestart: [], encryptionKeyId: null }),
     access: (entry) => void access.push(entry),
     ...options.deps,
   })
