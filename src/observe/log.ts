@@ -32,6 +32,13 @@ function ownTerminal(): { tty: boolean; color: boolean } {
   return { tty, color: tty && !process.env.NO_COLOR && process.env.TERM !== "dumb" }
 }
 
+/** Standard output in bursts; the last one leaves with the process, however it exits. */
+function standardOutput(lost: (lines: number) => void): Sink {
+  const sink = createSink({ write: descriptorWriter(STDOUT), timers: systemTimers, lost })
+  process.on("exit", sink.flush)
+  return sink
+}
+
 /**
  * The log of one app. Control characters in events and values are escaped (no line or terminal sequence can be smuggled in), every
  * string passes through `redact`, and fields whose name says that they hold a secret are masked whatever they hold.
@@ -39,11 +46,7 @@ function ownTerminal(): { tty: boolean; color: boolean } {
 export function createLog(options: LogOptions): RootLog {
   const sink: Sink =
     options.write === undefined
-      ? createSink({
-          write: descriptorWriter(STDOUT),
-          timers: systemTimers,
-          lost: (lines) => format("warn", "log lines lost", { lines }),
-        })
+      ? standardOutput((lines) => format("warn", "log lines lost", { lines }))
       : { write: options.write, flush() {} }
   const terminal = options.terminal ?? ownTerminal()
   const now = options.now ?? Date.now

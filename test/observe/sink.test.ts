@@ -140,6 +140,7 @@ describe("a process that ends right after its last line", () => {
 
   test.each([
     ["by itself", "", 0, 5000],
+    ["with nothing but an exit", "process.exit(4)", 4, 5000],
     ["with a flush and an exit", "log.flush(); process.exit(3)", 3, 5000],
     ["in a crash", "throw new Error('x')", 70, 5001],
   ])("%s has written all of them", async (_, ending, code, lines) => {
