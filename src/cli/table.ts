@@ -50,7 +50,12 @@ export function renderTable(
     .map(({ column, cells }) => measure(column, cells))
   const { kept, widths } = fit(used, width)
   const table = new CliTable({
-    head: kept.map(({ column }, i) => wrapped(column.title, widths[i]).split("\n").map(paint.dim).join("\n")),
+    head: kept.map(({ column }, i) => {
+      // A head cell takes no padding of its own, so what stands at the right carries the gap itself.
+      const gap = column.align === "right" && i < widths.length - 1 ? " ".repeat(GAP) : ""
+      const lines = wrapped(column.title, widths[i]).split("\n")
+      return lines.map((line) => paint.dim(line) + gap).join("\n")
+    }),
     colAligns: kept.map(({ column }) => column.align ?? "left"),
     colWidths: widths.map((w, i) => w + (i === widths.length - 1 ? 0 : GAP)),
     chars: NO_BORDER,
