@@ -38,10 +38,11 @@ test("geminicli 11.11: tiers that an account is not eligible for do not matter w
   expect((await system.ask()).status).toBe(200)
 })
 
-test("geminicli 11.11: the operator's own project is used, and one account serves with two of them", async () => {
+test("geminicli 11.11: an account that needs a project of its own says so, and is taken once it is added again with one", async () => {
   await using system = await GeminiSystem.start({ accounts: 0 })
-  const account = system.google.addAccount({ project: null, userProjects: ["my-project-a", "my-project-b"] })
+  const account = system.google.addAccount({ project: null, userProjects: ["my-project-a"] })
   const seed = { refresh_token: secret(account.refreshToken) }
+  expect((await addSeeds(system, [seed])).text).toContain("project_id")
   expect((await addSeeds(system, [{ ...seed, project_id: "my-project-a" }])).text).toContain("adopted")
   expect(await system.only()).toMatchObject({ account: "my-project-a", state: "ready" })
   expect((await system.ask()).status).toBe(200)
