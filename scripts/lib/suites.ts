@@ -25,6 +25,9 @@ const EXTRAS: readonly { readonly prefix: string; readonly needs: readonly Need[
   { prefix: "login-", needs: [], holds: "port 1455" },
 ]
 
+/** Rooms whose tests run against the executable, each file on its own: what they share would be a machine under load. */
+const ALONE: ReadonlySet<string> = new Set(["e2e", "checks"])
+
 /**
  * Groups test files: a room's tests run in one process, since they are quick and share what they load; an end-to-end file
  * has a process of its own, since it starts servers and must not wait for, or suffer from, another.
@@ -36,7 +39,7 @@ export function groupSuites(files: readonly string[]): readonly Suite[] {
   const suites: Suite[] = []
   for (const file of [...files].sort()) {
     const [, room = ""] = file.split("/")
-    if (room === "e2e") suites.push(endToEnd(file))
+    if (ALONE.has(room)) suites.push(alone(file, room))
     else rooms.set(roomOf(file), [...(rooms.get(roomOf(file)) ?? []), file])
   }
   for (const [name, grouped] of rooms) {
@@ -59,11 +62,11 @@ function roomOf(file: string): string {
   return folders.slice(0, folders[0] === "providers" ? 2 : 1).join("/")
 }
 
-function endToEnd(file: string): Suite {
+function alone(file: string, room: string): Suite {
   const name = basename(file, ".test.ts")
   const extra = EXTRAS.find(({ prefix }) => name.startsWith(prefix))
   return {
-    name: `e2e/${name}`,
+    name: `${room}/${name}`,
     files: [file],
     kind: extra?.needs.includes("clients") ? "clients" : "e2e",
     needs: ["executable", ...(extra?.needs ?? [])],

@@ -9,8 +9,10 @@ test("a room's files make one suite, an end-to-end file a suite of its own", () 
     "test/providers/geminicli/d.test.ts",
     "test/e2e/login-codex.test.ts",
     "test/e2e/streams.test.ts",
+    "test/checks/faults.test.ts",
   ])
   expect(suites.map(({ name, files }) => [name, files.length])).toEqual([
+    ["checks/faults", 1],
     ["e2e/login-codex", 1],
     ["e2e/streams", 1],
     ["providers/codex", 1],
