@@ -1,4 +1,5 @@
 /** One API request -> the call that the relay serves, or the error it deserves (spec codex 0, 3, 8.2). */
+import { saysJson } from "../../http/body.ts"
 import type { ApiContext } from "../../http/ports.ts"
 import type { ClientError } from "../../relay/ports.ts"
 import type { CodexCall } from "./call.ts"
@@ -27,6 +28,9 @@ export async function accept(
   endpoint: CodexCall["endpoint"],
   deps: AcceptDeps,
 ): Promise<Accepted> {
+  if (!saysJson(context.request.headers)) {
+    return refused("INVALID_REQUEST", "invalid request: the content type must be application/json")
+  }
   const bytes = await context.body()
   const parsed = parseBody(bytes)
   const { body } = parsed

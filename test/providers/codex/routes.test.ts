@@ -31,6 +31,11 @@ test("errors of the request have the codes that clients of the original look for
     code: "INVALID_REQUEST",
     type: "INVALID_REQUEST",
   })
+  expect(await told(await stack.post({ model: "gpt-5.2" }, { "content-type": "text/plain" }))).toMatchObject({
+    status: 400,
+    code: "INVALID_REQUEST",
+    message: "invalid request: the content type must be application/json",
+  })
   const noModel = { status: 400, code: "INVALID_MODEL", message: "missing or empty model" }
   for (const body of [{}, { model: "" }, { model: " " }, { model: null }, { model: 5 }]) {
     expect(await told(await stack.post(body))).toMatchObject(noModel)
