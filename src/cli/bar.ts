@@ -1,7 +1,7 @@
 import { escapeControls } from "../observe/escape.ts"
 import type { Paint } from "./paint.ts"
 import type { Quota } from "./shapes.ts"
-import { relative } from "./when.ts"
+import { duration } from "./when.ts"
 
 const FULL = "█"
 const EMPTY = "░"
@@ -19,15 +19,15 @@ export function bar(percent: number, width: number): string {
   return FULL.repeat(filled) + EMPTY.repeat(width - filled)
 }
 
-/** `5h   ██████░░ 72 % left, resets in 2 h`: what is left of a quota window. A window that has reset since is full. Pure. */
+/** `5h ██████░░  72 %  2 h 10 min`: what is left of a quota window, and when it is reset. One that was reset since is full. Pure. */
 export function quotaLine(quota: Quota, now: number, paint: Paint, label: string): string {
   const over = quota.resetsAt !== null && quota.resetsAt <= now
   const left = over ? 100 : Math.min(100, Math.max(0, 100 - quota.usedPercent))
   const drawn = bar(left, 8)
   const colored = left <= VERY_LOW ? paint.bad(drawn) : left <= LOW ? paint.warn(drawn) : paint.good(drawn)
   const shown = left > 0 && left < 1 ? "<1" : String(Math.floor(left))
-  const reset = quota.resetsAt === null || over ? "" : paint.dim(`, resets ${relative(quota.resetsAt, now)}`)
-  return `${label} ${colored} ${shown.padStart(3)} % left${reset}`
+  const reset = quota.resetsAt === null || over ? "" : paint.dim(`  ${duration(quota.resetsAt - now)}`)
+  return `${label} ${colored} ${shown.padStart(3)} %${reset}`
 }
 
 /** Short name of a window: its length where it is known (`5h`, `7d`), else its own name; with the family where that tells more. */

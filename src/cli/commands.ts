@@ -6,6 +6,7 @@ import { explain } from "./explain.ts"
 import { init } from "./init.ts"
 import { keyAdd, keyList, keyRevoke } from "./key.ts"
 import { keyRotate } from "./key-rotate.ts"
+import { login } from "./login.ts"
 import { reload } from "./reload.ts"
 import { serve } from "./serve.ts"
 import { status } from "./status.ts"
@@ -16,6 +17,7 @@ export const commands: readonly Command[] = [
   serve,
   init,
   check,
+  login,
   status,
   explain,
   ...credentialCommands,

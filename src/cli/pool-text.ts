@@ -24,7 +24,7 @@ const COLUMNS: readonly Column[] = [
   { title: "PLAN", min: 4, drop: 5 },
   { title: "STATE", min: 8 },
   { title: "WHY", min: 12 },
-  { title: "QUOTA", min: 20, drop: 2 },
+  { title: "QUOTA LEFT, RESET IN", min: 26, drop: 2 },
   { title: "IN FLIGHT", min: 6, align: "right", drop: 6 },
   { title: "LAST ERROR", min: 14, drop: 3 },
 ]
@@ -141,7 +141,7 @@ function errorText({ lastError }: Credential, { now, paint }: Look): string {
   if (lastError === null) return ""
   const { at, status, cause, message } = lastError
   const head = [status === null ? "" : String(status), escapeControls(cause)].filter((part) => part !== "").join(" ")
-  const said = escapeControls(message)
+  const said = escapeControls(message).replace(/^status \d{3}: /, "")
   const short = said.length > 120 ? `${said.slice(0, 119)}…` : said
   return [head, paint.dim(relative(at, now)), short].filter((part) => part !== "").join("\n")
 }

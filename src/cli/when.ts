@@ -7,18 +7,20 @@ const STEPS: readonly (readonly [unit: string, ms: number])[] = [
   ["s", 1_000],
 ]
 
-/** A length of time in its two largest units: `2 h 10 min`, `45 s`; less than a second is `0 s`. */
+/** From this many of one unit on, the next smaller one tells nothing more. */
+const ENOUGH = 10
+
+/** A length of time in its two largest units, or in one where that is exact enough: `2 h 10 min`, `30 min`, `45 s`. */
 export function duration(ms: number): string {
-  let rest = Math.max(0, ms)
-  const first = STEPS.findIndex(([, size]) => rest >= size)
-  if (first < 0) return "0 s"
-  const parts: string[] = []
-  for (const [unit, size] of STEPS.slice(first, first + 2)) {
-    const count = Math.floor(rest / size)
-    rest -= count * size
-    if (count > 0) parts.push(`${count} ${unit}`)
-  }
-  return parts.join(" ")
+  const span = Math.max(0, ms)
+  const first = STEPS.findIndex(([, size]) => span >= size)
+  const [unit, size] = STEPS[first] ?? ["s", 1_000]
+  const [smaller, part] = STEPS[first + 1] ?? [null, 0]
+  if (smaller === null || span >= ENOUGH * size) return `${Math.round(span / size)} ${unit}`
+  const parts = Math.round(span / part)
+  const per = size / part
+  const rest = parts % per
+  return `${Math.floor(parts / per)} ${unit}${rest === 0 ? "" : ` ${rest} ${smaller}`}`
 }
 
 /** Relative and absolute: `in 2 h 10 min (14:05)`, `3 min ago (11:52)`; with the date when it is another day. */
