@@ -260,11 +260,13 @@ export class Journey<C extends CallBase> implements EventListenerObject {
     this.lease = null
     this.sent = false
     const notes = attempt?.notes ?? null
+    const id = notes?.responseId ?? null
     this.deps.pool.release(lease, {
       served,
       quotas: notes?.quotas ?? [],
       plan: notes?.plan ?? null,
-      bind: this.bindings(served, notes?.responseId ?? null),
+      // A committed stream binds however it ends: the client holds encrypted reasoning that only this account can read.
+      bind: !served && this.stream === null ? [] : id === null ? call.sessions : [...call.sessions, id],
     })
     if (attempt === null) return
     const { recorder, provider, clock } = this.deps
@@ -281,16 +283,6 @@ export class Journey<C extends CallBase> implements EventListenerObject {
         durationMs: clock.mono() - attempt.startedAt,
       }),
     )
-  }
-
-  /**
-   * Names that belong to the lease's credential from now on. A committed stream binds however it ends: a client that comes back
-   * after a cut holds encrypted reasoning which only this account can read.
-   */
-  private bindings(served: boolean, responseId: string | null): readonly string[] {
-    const { sessions } = this.call
-    if (!served && this.stream === null) return []
-    return responseId === null ? sessions : [...sessions, responseId]
   }
 
   /** The pool has no lease: its own word counts if nothing was tried, or if every usable credential is limited. */

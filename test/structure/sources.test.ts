@@ -35,12 +35,13 @@ test("only main.ts reads the command line or ends the process", () => {
 })
 
 test("the environment is read where the program starts, and passed on from there", () => {
-  // request-limit.ts is handed the process by main.ts; crash points exist only in the build for crash tests.
+  // request-limit.ts is handed the process by main.ts; crash points and clock shifts exist only in the build for tests of faults.
   const readers = [
     "src/main.ts",
     "src/cli/io.ts",
     "src/observe/log.ts",
     "src/cli/request-limit.ts",
+    "src/observe/clock.ts",
     "src/store/fault.ts",
   ]
   const found = offences(code, /\bprocess\.env\b|\bBun\.env\b|\bimport\.meta\.env\b/, (file, line) => {
