@@ -41,7 +41,8 @@ async function main(args: readonly string[]): Promise<number> {
     print,
   })
 
-  const leaks = await searchLeaks(record)
+  const { leaks, logs, secrets } = searchLeaks(record)
+  if (logs > 0 && leaks.length === 0) print(`ok   leaks: none of ${secrets} secrets in ${logs} logs`)
   for (const leak of leaks) print(`FAIL leak: ${leak}`)
   const failed = total.failed + broken + (leaks.length > 0 ? 1 : 0)
   const seconds = Math.round((performance.now() - began) / 1000)

@@ -35,14 +35,17 @@ test("only main.ts reads the command line or ends the process", () => {
 })
 
 test("the environment is read where the program starts, and passed on from there", () => {
-  // request-limit.ts is handed the process by main.ts; crash points and clock shifts exist only in the build for tests of faults.
   const readers = [
     "src/main.ts",
     "src/cli/io.ts",
     "src/observe/log.ts",
+    // Is handed the process by main.ts.
     "src/cli/request-limit.ts",
-    "src/observe/clock.ts",
+    // Texts for other programs.
+    "src/cli/snippets.ts",
+    // Crash points and the hand-set clock exist only in the build for tests.
     "src/store/fault.ts",
+    "src/observe/clock.ts",
   ]
   const found = offences(code, /\bprocess\.env\b|\bBun\.env\b|\bimport\.meta\.env\b/, (file, line) => {
     return readers.includes(file) || !/env/.test(codeOf(line))

@@ -26,11 +26,18 @@ export function findLeaks(text: string, secrets: Iterable<string>): readonly str
   return found
 }
 
+export interface Search {
+  readonly leaks: readonly string[]
+  /** How many logs were searched, for how many registered secrets. */
+  readonly logs: number
+  readonly secrets: number
+}
+
 /**
  * Searches all that Pollux wrote in one run of the tests.
  * @param record folder with `secrets-*.jsonl` and `*.log`, as `secrets.ts` and `binary.ts` write them
  */
-export async function searchLeaks(record: string): Promise<readonly string[]> {
+export function searchLeaks(record: string): Search {
   const files = readdirSync(record)
   const secrets = new Set<string>()
   for (const file of files.filter((name) => name.endsWith(".jsonl"))) {
@@ -38,11 +45,12 @@ export async function searchLeaks(record: string): Promise<readonly string[]> {
       if (line !== "") secrets.add(String(JSON.parse(line)))
     }
   }
-  return files
-    .filter((name) => name.endsWith(".log"))
-    .flatMap((name) =>
-      findLeaks(readFileSync(join(record, name), "utf8"), secrets).map((leak) => `${basename(name, ".log")}: ${leak}`),
-    )
+  const logs = files.filter((name) => name.endsWith(".log"))
+  const leaks = logs.flatMap((name) => {
+    const found = findLeaks(readFileSync(join(record, name), "utf8"), secrets)
+    return found.map((leak) => `${basename(name, ".log")}: ${leak}`)
+  })
+  return { leaks, logs: logs.length, secrets: secrets.size }
 }
 
 function clipped(value: string): string {
