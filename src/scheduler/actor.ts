@@ -301,7 +301,7 @@ class Actor implements Pool {
       }
       // Serving may ask for refreshes, and beginning those changes what others may hope for.
       let version = -1
-      for (let round = 0; round < 8 && version !== pool.version; round++) {
+      for (let round = 0; round < 8 && (version !== pool.version || pool.nudge !== null); round++) {
         version = pool.version
         this.#upkeep.heedNudge(now)
         this.#queue.serve(now)

@@ -102,6 +102,8 @@ export class Entry {
   /** Leases up to this one were given out before the credential was added anew or cleared: their faults no longer matter. */
   amnesty = 0
 
+  /** Written by the pool's `settle` only. */
+  signature = -1
   shown: Shown = "expired"
   /** Whether `shown` is counted already. */
   counted = false

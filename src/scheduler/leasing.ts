@@ -62,7 +62,7 @@ export class Leasing {
   #bind(session: string, entry: Entry, model: string): void {
     this.deps.affinity.bind(session, entry.id, (bound) => {
       const other = this.deps.pool.entries.get(bound)
-      return other !== undefined && soonBack(other, model, this.deps.clock.mono())
+      return other !== undefined && soonBack(other, model, this.deps.pool.renewalsFrom, this.deps.clock.mono())
     })
   }
 

@@ -125,7 +125,6 @@ export class Ledger {
         this.#unwritten.delete(key)
       } catch (error) {
         this.#fail(error)
-        return
       }
     }
     this.flush()

@@ -21,17 +21,17 @@ export type Prospect =
 const OUT: Prospect = { kind: "out" }
 const READY: Prospect = { kind: "ready" }
 
-/** How `entry` stands towards `model`. Times are monotonic. */
-export function prospectOf(entry: Entry, model: string): Prospect {
+/** How `entry` stands towards `model`. Times are monotonic; `renewalsFrom` is when the pool sends refreshes again. */
+export function prospectOf(entry: Entry, model: string, renewalsFrom: number): Prospect {
   if (!entry.active || entry.gone) return OUT
   const mark = entry.marks.get(model)
   if (mark !== undefined) return { kind: "lacks", until: mark.at }
   const rest = entry.restOf(model)
   if (rest !== null) return { kind: "cooling", until: rest.at, quota: rest.quota }
-  if (entry.identifying) return { kind: "renewing", from: 0 }
+  if (entry.identifying || (entry.renewal === "flying" && !entry.alive)) return { kind: "renewing", from: 0 }
   if (entry.alive) return READY
-  if (entry.renewal === "backoff") return { kind: "renewing", from: entry.renew.at }
-  return entry.refreshDead === null ? { kind: "renewing", from: 0 } : OUT
+  if (entry.renewal === "backoff") return { kind: "renewing", from: Math.max(entry.renew.at, renewalsFrom) }
+  return entry.refreshDead === null ? { kind: "renewing", from: renewalsFrom } : OUT
 }
 
 /** All credentials of one model, counted. */
@@ -92,7 +92,7 @@ export class Outlooks {
     let left = all.renewing
     for (const id of ask.exclude) {
       const entry = this.pool.entries.get(id)
-      if (entry !== undefined && prospectOf(entry, ask.model).kind === "renewing") left--
+      if (entry !== undefined && prospectOf(entry, ask.model, 0).kind === "renewing") left--
     }
     return left > 0
   }
@@ -103,7 +103,7 @@ export class Outlooks {
     let least = Number.POSITIVE_INFINITY
     for (const entry of this.pool.entries.values()) {
       if (ask.exclude.has(entry.id)) continue
-      const prospect = prospectOf(entry, ask.model)
+      const prospect = prospectOf(entry, ask.model, 0)
       if (prospect.kind === "cooling" && prospect.until < least) least = prospect.until
     }
     return least
@@ -114,7 +114,7 @@ export class Outlooks {
     let untried = all.renewing
     for (const id of ask.exclude) {
       const entry = this.pool.entries.get(id)
-      if (entry !== undefined && prospectOf(entry, ask.model).kind === "renewing") untried--
+      if (entry !== undefined && prospectOf(entry, ask.model, 0).kind === "renewing") untried--
     }
     if (all.cooling === all.candidates) return this.#cooling(all, all.quota, all.firstAt, now)
     if (untried <= 0) return { why: "exhausted" }
@@ -129,9 +129,9 @@ export class Outlooks {
   #judgeOne(id: number, model: string, refreshEnd: number, restEnd: number, now: Now): Refusal | null {
     const entry = this.pool.entries.get(id)
     if (entry === undefined) return { why: "exhausted" }
-    const prospect = prospectOf(entry, model)
+    const prospect = prospectOf(entry, model, this.pool.renewalsFrom)
     if (prospect.kind === "renewing") {
-      if (Math.max(prospect.from, this.pool.renewalsFrom) <= refreshEnd && now.mono < refreshEnd) return null
+      if (prospect.from < refreshEnd && now.mono < refreshEnd) return null
       return { why: "timeout" }
     }
     if (prospect.kind === "cooling" && prospect.until <= restEnd && now.mono < restEnd) return null
@@ -151,7 +151,7 @@ export class Outlooks {
       renewFirstAt: Number.POSITIVE_INFINITY,
     }
     for (const entry of this.pool.entries.values()) {
-      const prospect = prospectOf(entry, model)
+      const prospect = prospectOf(entry, model, this.pool.renewalsFrom)
       if (prospect.kind === "out") continue
       if (prospect.kind === "lacks") {
         all.lacking++
@@ -170,15 +170,21 @@ export class Outlooks {
         all.renewFirstAt = Math.min(all.renewFirstAt, prospect.from)
       }
     }
-    all.renewFirstAt = Math.max(all.renewFirstAt, this.pool.renewalsFrom)
     return all
   }
 }
 
 /** Until when it is worth waiting for the credential that a session prefers, though others may be ready; 0 for not at all. */
-export function stickyWait(entry: Entry, ask: Ask, since: number, maxWait: number, now: number): number {
+export function stickyWait(
+  entry: Entry,
+  ask: Ask,
+  since: number,
+  maxWait: number,
+  renewalsFrom: number,
+  now: number,
+): number {
   if (ask.only !== null || ask.exclude.has(entry.id) || ask.avoid.has(entry.id)) return 0
-  const prospect = prospectOf(entry, ask.model)
+  const prospect = prospectOf(entry, ask.model, renewalsFrom)
   if (prospect.kind === "cooling") {
     const end = Math.min(since + Math.min(maxWait, STICKY_REST_WAIT), ask.deadline)
     return prospect.until <= end && now < end ? end : 0
@@ -191,8 +197,8 @@ export function stickyWait(entry: Entry, ask: Ask, since: number, maxWait: numbe
 }
 
 /** Ready for `model`, or so soon again that a session stays with it (kept over passing errors). */
-export function soonBack(entry: Entry, model: string, now: number): boolean {
-  const prospect = prospectOf(entry, model)
+export function soonBack(entry: Entry, model: string, renewalsFrom: number, now: number): boolean {
+  const prospect = prospectOf(entry, model, renewalsFrom)
   switch (prospect.kind) {
     case "ready":
       return true

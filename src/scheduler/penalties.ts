@@ -59,7 +59,8 @@ export function punish(
       const until = now.mono + (action.until - now.wall)
       if (!pool.mark(entry, action.model, until, now)) return []
       pool.settle(entry)
-      return [{ set: "mark", mark: { model: action.model, until: action.until } }]
+      const mark = entry.marks.get(action.model)
+      return mark === undefined ? [] : [{ set: "mark", mark: { model: action.model, until: wallOf(mark.at, now) } }]
     }
     case "park":
       return park(pool, entry, lease, action, now)
@@ -78,13 +79,13 @@ function each(
 function cool(pool: CredentialPool, entry: Entry, rest: Rest, until: number, now: Now): readonly StateChange[] {
   const old = entry.rests.get(rest.scope)
   const before = old?.at ?? 0
-  if (until <= now.mono || !pool.rest(entry, rest, until)) {
+  if (!pool.rest(entry, rest, until, now)) {
     if (old !== undefined) old.stated = Math.max(old.stated, rest.stated)
     return []
   }
   pool.settle(entry)
-  const moved = until - Math.max(before, now.mono)
-  if (until - now.mono < STORED_FROM || moved < WORTH_STORING) return []
+  const moved = rest.at - Math.max(before, now.mono)
+  if (rest.at - now.mono < STORED_FROM || moved < WORTH_STORING) return []
   entry.storedRests.add(rest.scope)
   return [{ set: "cooldown", cooldown: describe(rest, now) }]
 }

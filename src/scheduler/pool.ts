@@ -7,8 +7,8 @@ import { NONE, Ring } from "./ring.ts"
 
 /** How many ready credentials are looked at for a less busy one. */
 const LOOK_AHEAD = 4
-/** Longest cooldown believed when it is read back, in milliseconds: a wall clock may have been wrong when it was stored. */
-const LONGEST_REST = 8 * 24 * 3_600_000
+/** Longest cooldown or mark believed, in milliseconds: what said a later end was wrong, or a wall clock was. */
+const LONGEST_REST = 35 * 24 * 3_600_000
 
 /**
  * The credentials of one provider and which of them is next: plain state and small methods, no I/O, no timer, time passed in.
@@ -31,7 +31,7 @@ export class CredentialPool {
     disabled: 0,
     banned: 0,
   }
-  /** Changes with every change that could alter who may be leased. */
+  /** Changes whenever a credential may have become ready, stopped being so, or has other prospects of becoming so. */
   version = 0
   /** Entries changed since the actor looked last; null while nobody watches. */
   changed: Set<Entry> | null = null
@@ -109,12 +109,15 @@ export class CredentialPool {
       entry.leasedAt = now.mono + Math.min(0, row.lastLeasedAt - now.wall)
     }
     for (const cooldown of row.cooldowns) {
-      const left = Math.min(cooldown.until - now.wall, LONGEST_REST)
       entry.strikes.recall(cooldown.cause, cooldown.scope, cooldown.strikes)
       entry.storedRests.add(cooldown.scope)
-      if (left <= 0) continue
       const { scope, stated, cause, quota, strikes } = cooldown
-      this.rest(entry, new Rest(entry, scope, stated, cause, quota, strikes), now.mono + left)
+      this.rest(
+        entry,
+        new Rest(entry, scope, stated, cause, quota, strikes),
+        now.mono + (cooldown.until - now.wall),
+        now,
+      )
     }
     for (const mark of row.marks) this.mark(entry, mark.model, now.mono + (mark.until - now.wall), now)
     const standing = row.standing
@@ -137,6 +140,7 @@ export class CredentialPool {
     entry.lastError = null
     entry.refusals = 0
     entry.amnesty = this.youngest
+    this.version++
   }
 
   remove(entry: Entry): void {
@@ -157,7 +161,9 @@ export class CredentialPool {
    * A cooldown begins or grows; one that ends later already in the same scope stays as it is.
    * Returns whether anything changed. The caller settles.
    */
-  rest(entry: Entry, rest: Rest, until: number): boolean {
+  rest(entry: Entry, rest: Rest, end: number, now: Now): boolean {
+    const until = Math.min(end, now.mono + LONGEST_REST)
+    if (!(until > now.mono)) return false
     const old = entry.rests.get(rest.scope)
     if (old !== undefined) {
       if (old.at >= until) return false
@@ -165,17 +171,28 @@ export class CredentialPool {
     }
     entry.rests.set(rest.scope, rest)
     this.heap.set(rest, until)
+    this.version++
     return true
   }
 
   /** The credential lacks `model` until then; an earlier end never shortens a later one. */
-  mark(entry: Entry, model: string, until: number, now: Now): boolean {
-    if (until <= now.mono) return false
+  mark(entry: Entry, model: string, end: number, now: Now): boolean {
+    const until = Math.min(end, now.mono + LONGEST_REST)
+    if (!(until > now.mono)) return false
     const mark = entry.marks.get(model) ?? new Mark(entry, model)
     if (mark.pending && mark.at >= until) return false
     entry.marks.set(model, mark)
     this.heap.set(mark, until)
+    this.version++
     return true
+  }
+
+  /** A cooldown or a mark has come to its end. */
+  over(due: Rest | Mark): void {
+    if (due.kind === "rest") due.entry.rests.delete(due.scope)
+    else due.entry.marks.delete(due.model)
+    this.version++
+    this.settle(due.entry)
   }
 
   /** Restores the invariants after `entry` changed: O(models), independent of the number of credentials. */
@@ -199,7 +216,9 @@ export class CredentialPool {
     this.counts[shown]++
     entry.shown = shown
     entry.counted = true
-    this.version++
+    const signature = signatureOf(entry)
+    if (signature !== entry.signature) this.version++
+    entry.signature = signature
     this.changed?.add(entry)
   }
 
@@ -275,4 +294,16 @@ export class CredentialPool {
     }
     return entry.alive ? "cooling" : "expired"
   }
+}
+
+/** What of an entry, beside cooldowns and marks, decides about its prospects. */
+function signatureOf(entry: Entry): number {
+  if (!entry.active) return 0
+  return (
+    1 |
+    (entry.alive ? 2 : 0) |
+    (entry.identifying ? 4 : 0) |
+    (entry.refreshDead === null ? 0 : 8) |
+    (entry.renewal === "backoff" ? 16 : 0)
+  )
 }

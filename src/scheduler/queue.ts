@@ -40,14 +40,14 @@ export class Queue {
   /** A lease that can be given at once, or null. The credential that the session prefers may be worth a short wait. */
   take(ask: Ask, bound: Entry | null, since: number, mono: number): IssuedLease | null {
     if (bound !== null && !this.pool.isReady(bound, ask.model)) {
-      if (stickyWait(bound, ask, since, this.settings.current.maxWaitMs, mono) > 0) return null
+      if (this.#stickyWait(bound, ask, since, mono) > 0) return null
     }
     return this.pool.take(ask, bound, mono)
   }
 
   /** `take` gave nothing: waits if that is worth it, else says why not. */
   enter(ask: Ask, bound: Entry | null, now: Now, answer: (acquired: Acquired) => void): void {
-    const sticky = bound === null ? 0 : stickyWait(bound, ask, now.mono, this.settings.current.maxWaitMs, now.mono)
+    const sticky = bound === null ? 0 : this.#stickyWait(bound, ask, now.mono, now.mono)
     if (sticky === 0) {
       const refusal = this.#outlooks.judge(ask, now.mono, this.settings.current.maxWaitMs, now)
       if (refusal !== null) {
@@ -88,6 +88,10 @@ export class Queue {
     this.waiters.each((waiter) => this.#answer(waiter, refused({ why: "closed" })))
   }
 
+  #stickyWait(bound: Entry, ask: Ask, since: number, mono: number): number {
+    return stickyWait(bound, ask, since, this.settings.current.maxWaitMs, this.pool.renewalsFrom, mono)
+  }
+
   #offer(waiter: Waiter, now: Now): void {
     const { ask, since } = waiter
     const lease = this.take(ask, waiter.bound, since, now.mono)
@@ -96,7 +100,7 @@ export class Queue {
       return
     }
     const { maxWaitMs } = this.settings.current
-    const sticky = waiter.bound === null ? 0 : stickyWait(waiter.bound, ask, since, maxWaitMs, now.mono)
+    const sticky = waiter.bound === null ? 0 : this.#stickyWait(waiter.bound, ask, since, now.mono)
     if (sticky === 0) {
       waiter.bound = null
       const refusal = this.#outlooks.judge(ask, since, maxWaitMs, now)

@@ -54,12 +54,8 @@ export class Upkeep {
     const { pool, queue, renewals } = this.deps
     switch (due.kind) {
       case "rest":
-        due.entry.rests.delete(due.scope)
-        pool.settle(due.entry)
-        break
       case "mark":
-        due.entry.marks.delete(due.model)
-        pool.settle(due.entry)
+        pool.over(due)
         break
       case "expiry":
         renewals.expire(due.entry, now)

@@ -124,7 +124,7 @@ export function explainOf(
       break
   }
   if (!pool.knows(model)) return say(false, `${model} is not in the configured model list.`)
-  const prospect = prospectOf(entry, model)
+  const prospect = prospectOf(entry, model, pool.renewalsFrom)
   switch (prospect.kind) {
     case "lacks": {
       const until = wallOf(prospect.until, now)

@@ -190,7 +190,7 @@ describe("the system clock", () => {
     const world = new World({
       cooldowns: [{ scope: "*", until, stated: until, cause: "quota", strikes: 1, quota: true }],
     })
-    expect(left(world)).toBeLessThan(9 * 24 * HOUR)
+    expect(left(world)).toBeLessThan(36 * 24 * HOUR)
   })
 })
 
@@ -274,6 +274,16 @@ describe("asking anew whose tokens these are", () => {
     expect(calls).toBe(3)
     expect(world.source.row(1).standing).toMatchObject({ detail: "Not for you.", url: "https://example.com/why" })
   })
+})
+
+test("an end that is no time holds nobody, one that never comes not for ever", () => {
+  const world = new World({}, {})
+  fail(world, world.lease({ only: 1 }), coolFor(world, Number.NaN))
+  expect(world.state(1)).toBe("ready")
+  fail(world, world.lease({ only: 1 }), coolFor(world, Number.POSITIVE_INFINITY))
+  expect(left(world)).toBe(35 * 24 * HOUR)
+  fail(world, world.lease({ only: 2 }), { do: "lacks", model: MODEL, until: Number.NaN, tentative: false })
+  expect(world.tries()).toBe(2)
 })
 
 test("a model that a credential lacks is not asked of it again until then, also after a restart", async () => {

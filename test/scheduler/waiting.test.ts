@@ -166,6 +166,14 @@ describe("the order", () => {
   })
 })
 
+test("ten thousand waiters over ten thousand expired credentials are all served by the first refresh that ends", async () => {
+  const world = new World(...Array.from({ length: 10_000 }, () => EXPIRED))
+  const waiting = Array.from({ length: 10_000 }, () => world.waits())
+  world.refresher.answer()
+  await world.time.pass(0)
+  expect(waiting.every((one) => one.result?.lease != null)).toBe(true)
+})
+
 describe("what a request has tried", () => {
   test("is not given to it again, and when nothing is left it is exhausted", () => {
     const world = new World({}, {})
