@@ -5,6 +5,9 @@ export interface Example {
   readonly says: string
 }
 
+/** What a shell may offer in a place where the choices are not fixed. */
+export type Completes = "files" | "credentials" | "keys" | "models"
+
 export interface Option {
   /** Long name without dashes. */
   readonly name: string
@@ -13,6 +16,7 @@ export interface Option {
   readonly value?: string
   /** The values it may take, where they are few. */
   readonly choices?: readonly string[]
+  readonly completes?: Completes
   readonly summary: string
 }
 
@@ -23,6 +27,7 @@ export interface Argument {
   /** Takes all that follows. */
   readonly many?: boolean
   readonly choices?: readonly string[]
+  readonly completes?: Completes
 }
 
 export interface Command {
@@ -84,6 +89,7 @@ export const SERVER_OPTIONS: readonly Option[] = [
     name: "config",
     short: "c",
     value: "PATH",
+    completes: "files",
     summary: "configuration file (default: $POLLUX_CONFIG, then ./config.toml)",
   },
   { name: "server", value: "URL", summary: "address of the running server (default: from the configuration)" },
@@ -93,6 +99,7 @@ export const CONFIG_OPTION: Option = {
   name: "config",
   short: "c",
   value: "PATH",
+  completes: "files",
   summary: "configuration file (default: $POLLUX_CONFIG, then ./config.toml)",
 }
 

@@ -1,8 +1,10 @@
 import { check } from "./check.ts"
 import { client } from "./client.ts"
 import type { Command } from "./command.ts"
+import { createCompletion } from "./completion.ts"
 import { credentialCommands } from "./credential.ts"
 import { explain } from "./explain.ts"
+import { importCommand } from "./import.ts"
 import { init } from "./init.ts"
 import { keyAdd, keyList, keyRevoke } from "./key.ts"
 import { keyRotate } from "./key-rotate.ts"
@@ -18,6 +20,7 @@ export const commands: readonly Command[] = [
   init,
   check,
   login,
+  importCommand,
   status,
   explain,
   ...credentialCommands,
@@ -28,4 +31,5 @@ export const commands: readonly Command[] = [
   keyList,
   keyRevoke,
   keyRotate,
+  createCompletion(() => commands),
 ]

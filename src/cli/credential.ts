@@ -104,7 +104,9 @@ function command(verb: Verb): Command {
       { line: `pollux credential ${word} 3 --provider codex`, says: "the same" },
       { line: `pollux credential ${word} codex:3 codex:4 geminicli:1`, says: "several at once" },
     ],
-    arguments: [{ name: "ID", summary: "a credential like codex:3", required: true, many: true }],
+    arguments: [
+      { name: "ID", summary: "a credential like codex:3", required: true, many: true, completes: "credentials" },
+    ],
     options: [
       ...(verb.options ?? []),
       { ...PROVIDER_OPTION, summary: "whose ids these are" },

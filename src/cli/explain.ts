@@ -18,7 +18,7 @@ export const explain: Command = {
     { line: "pollux explain --model gemini-2.5-pro --session 4711", says: "and whom this session prefers" },
   ],
   options: [
-    { name: "model", short: "m", value: "MODEL", summary: "the model, as clients name it" },
+    { name: "model", short: "m", value: "MODEL", completes: "models", summary: "the model, as clients name it" },
     {
       name: "session",
       short: "s",

@@ -32,7 +32,7 @@ export const keyAdd: Command = {
   ],
   arguments: [NAME_ARGUMENT],
   options: [
-    { name: "models", value: "A,B", summary: "models that it may use (default: all)" },
+    { name: "models", value: "A,B", completes: "models", summary: "models that it may use (default: all)" },
     { name: "rpm", value: "N", summary: "requests per minute (default: no limit)" },
     {
       name: "expires",
@@ -115,7 +115,7 @@ export const keyRevoke: Command = {
   detail:
     "A running server reloads the file and refuses the key from then on; requests that are being answered finish. Exit code 1: the file is changed, but the server still takes the key.",
   examples: [{ line: "pollux key revoke laptop", says: "that key opens nothing any more" }],
-  arguments: [NAME_ARGUMENT],
+  arguments: [{ ...NAME_ARGUMENT, completes: "keys" }],
   options: [...SERVER_OPTIONS, JSON_OPTION],
   exits: [...CHANGE_EXITS, EXIT.badInput],
   run: (input, io) =>
