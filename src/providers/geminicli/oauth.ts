@@ -12,7 +12,7 @@ import { isObject, type JsonObject, parseJson, textOr } from "./json.ts"
 import { userAgent } from "./upstream.ts"
 
 /** The official client's public identity as an installed app; its "secret" is public by design (Google, OAuth for native apps). */
-const OAUTH_CLIENT_ID = "681255809395-oo8ft2oprdrnp9e3aqf6av3hmdib135j.apps.googleusercontent.com"
+export const OAUTH_CLIENT_ID = "681255809395-oo8ft2oprdrnp9e3aqf6av3hmdib135j.apps.googleusercontent.com"
 const OAUTH_CLIENT_SECRET = "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"
 
 const SCOPES = ["cloud-platform", "userinfo.email", "userinfo.profile"].map(
