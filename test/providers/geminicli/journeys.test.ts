@@ -138,6 +138,24 @@ describe("one request through the whole application", () => {
   })
 })
 
+describe("a signature that is bound to its account", () => {
+  test("is refused once, then never sent by another again", async () => {
+    const { ask, add, google } = await start({ bindSignatures: true })
+    const one = await add()
+    const tools = [{ functionDeclarations: [{ name: "f" }, { name: "g" }] }]
+    await ask(`${G3}:generateContent`, { ...hello, tools })
+    google.limit(one, "gemini-3-pro-preview", 0, 3_600_000)
+    await add()
+    const turn = { role: "model", parts: [{ functionCall: { name: "f", args: {} } }] }
+    const answer = { role: "user", parts: [{ functionResponse: { name: "f", response: {} } }] }
+    const history = { contents: [...hello.contents, turn, answer], tools }
+    for (let i = 0; i < 2; i++) expect((await ask(`${G3}:generateContent`, history)).status).toBe(200)
+    const statuses = google.seen("generateContent").map((request) => request.status)
+    expect(statuses.filter((status) => status === 400)).toHaveLength(1)
+    expect(statuses.at(-1)).toBe(200)
+  })
+})
+
 describe("another credential serves when one cannot", () => {
   test.each([
     ["its quota is exhausted", { status: 429, body: errors.quotaExhausted("gemini-2.5-pro", 3_600_000) }],

@@ -130,7 +130,7 @@ describe("what is refused, in the API's own shape", () => {
       ["an unknown model, asked about", ask(`${BASE}/models/gpt-5`), 404, "NOT_FOUND"],
       [
         "a model the key may not use",
-        post(`${PRO}:generateContent`, hello, { headers: narrow }),
+        post(`${PRO}:generateContent`, "{", { headers: narrow }),
         403,
         "PERMISSION_DENIED",
       ],

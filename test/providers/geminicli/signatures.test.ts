@@ -76,6 +76,18 @@ describe("a function call that lost its signature", () => {
     expect(partsSent(history(turn(call("f", {}))), signatures)).toEqual([[DUMMY_SIGNATURE]])
   })
 
+  test("is found behind what had to be removed before it", () => {
+    const parts = [{}, { function_call: { name: "f", args: {} } }]
+    const body = {
+      contents: [
+        { role: "user", parts: [] },
+        { role: "user", parts: [{ text: "go" }] },
+        { role: "model", parts },
+      ],
+    }
+    expect(partsSent(body, new Signatures(clockAt()))).toEqual([[DUMMY_SIGNATURE]])
+  })
+
   test("leaves every other byte as it was", () => {
     const json =
       '{"contents":[{"role":"model","parts":[ {"functionCall":{"name":"f","args":{"id":12345678901234567890}}}]}]}'
