@@ -16,62 +16,56 @@ export interface Suite {
   readonly suiteTimeoutMs: number
 }
 
-/** What end-to-end files need beyond the executable, by the start of their name. */
-const EXTRAS: readonly { readonly prefix: string; readonly needs: readonly Need[]; readonly holds?: string }[] = [
-  { prefix: "clients-snippets", needs: ["clients", "curl"] },
-  { prefix: "clients-", needs: ["clients"] },
-  // Codex logins come back to a fixed port of this machine.
-  { prefix: "browser-", needs: ["chromium"], holds: "port 1455" },
-  { prefix: "login-", needs: [], holds: "port 1455" },
+/** What a file needs beyond the packages shows in its text. */
+const NEEDS: readonly { readonly need: Need; readonly shows: RegExp }[] = [
+  { need: "executable", shows: /\/support\/(?:binary|build|clients|snippets|world)\.ts"/ },
+  { need: "clients", shows: /\/support\/(?:clients|snippets)\.ts"/ },
+  { need: "chromium", shows: /from "playwright-core"/ },
+  { need: "curl", shows: /^ {2}curl: \[/m },
 ]
 
-/** Rooms whose tests run against the executable, each file on its own: what they share would be a machine under load. */
-const ALONE: ReadonlySet<string> = new Set(["e2e", "checks"])
+/** Codex logins come back to fixed ports of this machine. */
+const FIXED_PORTS = /\/codex\/(?:auth|login)\b|\b145[57]\b/
 
 /**
  * Groups test files: a room's tests run in one process, since they are quick and share what they load; an end-to-end file
  * has a process of its own, since it starts servers and must not wait for, or suffer from, another.
  *
  * @param files paths relative to the project, with forward slashes
+ * @param textOf a file's text
  */
-export function groupSuites(files: readonly string[]): readonly Suite[] {
-  const rooms = new Map<string, string[]>()
-  const suites: Suite[] = []
+export function groupSuites(files: readonly string[], textOf: (file: string) => string): readonly Suite[] {
+  const groups = new Map<string, string[]>()
   for (const file of [...files].sort()) {
-    const [, room = ""] = file.split("/")
-    if (ALONE.has(room)) suites.push(alone(file, room))
-    else rooms.set(roomOf(file), [...(rooms.get(roomOf(file)) ?? []), file])
+    const name = suiteOf(file)
+    groups.set(name, [...(groups.get(name) ?? []), file])
   }
-  for (const [name, grouped] of rooms) {
-    suites.push({
-      name,
-      files: grouped,
-      kind: "unit",
-      needs: name === "cli" ? ["executable"] : [],
-      holds: name === "http" || name === "cli" ? "port 1455" : null,
-      testTimeoutMs: 20_000,
-      suiteTimeoutMs: 300_000,
-    })
-  }
-  return suites
+  const suites = [...groups].map(([name, grouped]) => suite(name, grouped, grouped.map(textOf).join("\n")))
+  // The slow ones first, so that they do not end alone.
+  return suites.sort((a, b) => Number(a.kind === "unit") - Number(b.kind === "unit"))
 }
 
-/** `test/providers/codex/...` is the room `providers/codex`; any other room is one folder below `test`. */
-function roomOf(file: string): string {
+/** `test/e2e/login.test.ts` is a suite of its own, `test/providers/codex/...` the room `providers/codex`, any other room one folder; one right in `test` stands alone. */
+function suiteOf(file: string): string {
   const folders = dirname(file).split("/").slice(1)
+  const own = basename(file, ".test.ts")
+  if (folders[0] === "e2e") return `e2e/${own}`
+  if (folders.length === 0) return own
   return folders.slice(0, folders[0] === "providers" ? 2 : 1).join("/")
 }
 
-function alone(file: string, room: string): Suite {
-  const name = basename(file, ".test.ts")
-  const extra = EXTRAS.find(({ prefix }) => name.startsWith(prefix))
+function suite(name: string, files: readonly string[], text: string): Suite {
+  const whole = name.startsWith("e2e/")
+  const starts = whole || name === "cli"
+  const needs = NEEDS.filter(({ need, shows }) => (need === "executable" && starts) || shows.test(text))
+  const clients = needs.some(({ need }) => need === "clients")
   return {
-    name: `${room}/${name}`,
-    files: [file],
-    kind: extra?.needs.includes("clients") ? "clients" : "e2e",
-    needs: ["executable", ...(extra?.needs ?? [])],
-    holds: extra?.holds ?? null,
-    testTimeoutMs: 60_000,
+    name,
+    files,
+    kind: clients ? "clients" : whole ? "e2e" : "unit",
+    needs: needs.map(({ need }) => need),
+    holds: FIXED_PORTS.test(text) ? "port 1455" : null,
+    testTimeoutMs: whole ? 60_000 : 20_000,
     suiteTimeoutMs: 300_000,
   }
 }

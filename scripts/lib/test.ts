@@ -1,5 +1,5 @@
 /** The body of `scripts/test`, once Bun and the packages are there. */
-import { mkdirSync, rmSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { searchLeaks } from "../../test/support/leaks.ts"
@@ -72,7 +72,8 @@ function preparer(): (need: Need) => Promise<string | null> {
 
 function choose(args: readonly string[]): { suites: readonly Suite[]; problem: string | null } {
   const scan = new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })
-  const all = groupSuites([...scan].filter((file) => !file.includes("node_modules")))
+  const files = [...scan].filter((file) => !file.includes("node_modules"))
+  const all = groupSuites(files, (file) => readFileSync(join(root, file), "utf8"))
   if (args.length === 0) return { suites: all, problem: null }
   const suites: Suite[] = []
   for (const arg of args) {

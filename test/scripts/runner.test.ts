@@ -15,7 +15,7 @@ const FILES: Readonly<Record<string, string>> = {
   "test/gone/a.test.ts": 'test("one", () => process.exit(0))',
   "test/broken/a.test.ts": 'import "./nothing.ts"\ntest("one", () => expect(1).toBe(1))',
   "test/idle/a.test.ts": 'test("one", async () => { expect(1).toBe(1); await Bun.sleep(60_000) }, 90_000)',
-  "test/e2e/clients-x.test.ts": 'test("one", () => expect(1).toBe(1))',
+  "test/e2e/clients-x.test.ts": 'import "../support/clients.ts"\ntest("one", () => expect(1).toBe(1))',
 }
 for (const [name, body] of Object.entries(FILES)) {
   mkdirSync(join(root, name, ".."), { recursive: true })
@@ -24,7 +24,8 @@ for (const [name, body] of Object.entries(FILES)) {
 
 async function run(names: readonly string[], change: (suite: Suite) => Suite = (suite) => suite) {
   const printed: string[] = []
-  const suites = groupSuites(Object.keys(FILES).filter((file) => names.some((name) => file.includes(name)))).map(change)
+  const files = Object.keys(FILES).filter((file) => names.some((name) => file.includes(name)))
+  const suites = groupSuites(files, (file) => FILES[file] ?? "").map(change)
   const total = await runSuites(suites, {
     root,
     jobs: 2,
