@@ -36,9 +36,14 @@ export function liftRequestLimit(argv: readonly string[], process: Process): voi
   if (process.execve === undefined || process.env[GUARD_VARIABLE] !== undefined) return
   const env: Record<string, string> = {}
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value
-  process.execve(process.execPath, [process.execPath, ...argv], {
-    ...env,
-    [LIMIT_VARIABLE]: String(LIMIT),
-    [GUARD_VARIABLE]: "1",
-  })
+  try {
+    process.execve(process.execPath, [process.execPath, ...argv], {
+      ...env,
+      [LIMIT_VARIABLE]: String(LIMIT),
+      [GUARD_VARIABLE]: "1",
+    })
+  } catch {
+    // The executable was replaced in this very moment (an upgrade), or may not be run again: serving with the narrow limit, which
+    // `serve` logs, is better than not serving.
+  }
 }
