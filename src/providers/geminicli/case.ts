@@ -5,7 +5,7 @@ import type { Action, Lease, ParkAction } from "../../scheduler/ports.ts"
 import type { ParkReason } from "../../store/types.ts"
 import type { GeminiCall } from "./call.ts"
 import { actionUrl, type Problem } from "./errors.ts"
-import { shownDetails, statusName, tell, withoutAccount } from "./tell.ts"
+import { shownDetails, statusName, tell } from "./tell.ts"
 
 export const SECOND = 1_000
 export const MINUTE = 60 * SECOND
@@ -24,6 +24,7 @@ export const LADDERS = {
   server: [10 * SECOND, 30 * SECOND, MINUTE],
   blocked: [30 * SECOND, 2 * MINUTE, 10 * MINUTE],
 } as const
+
 /** Everything a rule may look at. */
 export interface Case {
   readonly failure: Failure
@@ -80,12 +81,16 @@ export const park =
 
 export const identify = (then: ParkAction): Action => ({ do: "identify", then })
 
-const accountNames = (c: Case) => [
-  c.lease.token,
-  c.lease.identity.account,
-  c.lease.identity.email,
-  c.lease.identity.sub,
-]
+/** Shorter names would blank out ordinary words. */
+const SHORTEST_NAME = 6
+
+/** What must not tell a client whose account it was. */
+function accountNames({ lease }: Case): readonly string[] {
+  const { account, email, sub } = lease.identity
+  return [lease.token, account, email, sub]
+    .filter((name) => name !== null)
+    .filter((name) => name.length >= SHORTEST_NAME)
+}
 
 /** Only these two mean "later"; elsewhere a time in a message is about something else. */
 const waitFor = (code: number, c: Case): number | null => (code === 429 || code === 503 ? c.wait : null)
@@ -93,26 +98,28 @@ const waitFor = (code: number, c: Case): number | null => (code === 429 || code 
 /** The upstream's own words for a fault of the request. */
 export const verbatim = (c: Case): ClientError => {
   const { problem, code } = c
-  let message = problem.message
-  for (const name of accountNames(c)) if (name !== null && name.length >= 6) message = message.replaceAll(name, "***")
   return tell({
     code,
-    message: message === "" ? `The upstream answered ${code}.` : message,
+    message: problem.message === "" ? `The upstream answered ${code}.` : problem.message,
     status: problem.status === "" ? statusName(code) : problem.status,
     details: shownDetails(problem),
+    hide: accountNames(c),
     retryAfterMs: waitFor(code, c),
   })
 }
-/** The upstream's words under a status of ours, without what names the account. */
+
+/** The upstream's words under a status of ours, without what looks like a secret. */
 export const mapped =
   (code: number, fallback: string, status?: string) =>
   (c: Case): ClientError =>
     tell({
       code,
-      message: withoutAccount(c.problem.message === "" ? fallback : c.problem.message, accountNames(c)),
+      message: c.problem.message === "" ? fallback : redact(c.problem.message),
       status: status ?? statusName(code),
       details: shownDetails(c.problem),
+      hide: accountNames(c),
       retryAfterMs: waitFor(code, c),
     })
+
 export const fixed = (code: number, message: string, status?: string) => (): ClientError =>
   tell({ code, message, ...(status === undefined ? {} : { status }) })

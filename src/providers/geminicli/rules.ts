@@ -36,7 +36,6 @@ export const RETRY_PAUSE_MS = 300
 const SERVER_STRIKES = 5
 
 const throttled = (code: number) => code === 429
-const isStatus = (c: Case) => c.failure.kind === "status" || c.failure.kind === "event"
 const refusal = (c: Case) => c.code === 403 || c.code === 402
 
 /**
@@ -137,7 +136,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     cause: "unauthorized",
-    when: (c) => c.code === 401 || (isStatus(c) && c.problem.status === "UNAUTHENTICATED"),
+    when: (c) => c.code === 401 || c.problem.status === "UNAUTHENTICATED",
     act: (c) =>
       c.context.before("unauthorized") === 0
         ? { do: "refresh", generation: c.lease.generation }
@@ -182,7 +181,7 @@ export const RULES: readonly Rule[] = [
     cause: "ineligible",
     when: (c) =>
       ((refusal(c) || c.code === 400) && hasReason(c.problem, ...INELIGIBLE_REASONS)) ||
-      (refusal(c) && INELIGIBLE_TEXT.test(c.problem.message)) ||
+      (refusal(c) && INELIGIBLE_TEXT.test(c.problem.message) && !namesResources(c.call)) ||
       (c.problem.status === "FAILED_PRECONDITION" && /^user location is not supported/i.test(c.problem.message)),
     act: park("ineligible", LADDERS.ineligible, "The account may not use this service."),
     retry: "other",

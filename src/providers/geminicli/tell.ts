@@ -1,6 +1,5 @@
 /** Errors as the Gemini API words them: `{"error":{"code","message","status","details"?}}`. */
 import type { EdgeFault, ErrorShape } from "../../http/ports.ts"
-import { redact } from "../../observe/redact.ts"
 import type { ClientError, RelayRefusal } from "../../relay/ports.ts"
 import type { Problem } from "./errors.ts"
 import { arrayOr, isObject, type JsonObject } from "./json.ts"
@@ -27,6 +26,8 @@ export interface Telling {
   readonly message: string
   readonly status?: string
   readonly details?: readonly JsonObject[]
+  /** Names that are blanked out in every text. */
+  readonly hide?: readonly string[]
   /** Milliseconds; also given as a RetryInfo detail. */
   readonly retryAfterMs?: number | null
 }
@@ -35,27 +36,37 @@ const RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
 /** A complete error answer. */
 export function tell(what: Telling): ClientError {
-  const { code, message } = what
+  const { code, hide = [] } = what
   const wait = what.retryAfterMs ?? null
   const seconds = wait === null ? null : Math.max(1, Math.ceil(wait / 1_000))
   const others = (what.details ?? []).filter((detail) => seconds === null || detail["@type"] !== RETRY_INFO)
   const details = seconds === null ? others : [...others, { "@type": RETRY_INFO, retryDelay: `${seconds}s` }]
-  const error = { code, message, status: what.status ?? statusName(code) }
+  const error = {
+    code,
+    message: blank(what.message, hide),
+    status: what.status ?? statusName(code),
+    ...(details.length === 0 ? {} : { details: details.map((detail) => blankIn(detail, hide, 0)) }),
+  }
   return {
     status: code,
-    body: bodyOf(error, details),
+    body: JSON.stringify({ error }),
     contentType: "application/json; charset=UTF-8",
     ...(seconds === null ? {} : { retryAfter: seconds }),
   }
 }
 
-function bodyOf(error: JsonObject, details: readonly JsonObject[]): string {
-  try {
-    if (details.length > 0) return JSON.stringify({ error: { ...error, details } })
-  } catch {
-    // Nested deeper than the stack: no details that a person could read.
-  }
-  return JSON.stringify({ error })
+const blank = (text: string, names: readonly string[]): string =>
+  names.reduce((rest, name) => rest.replaceAll(name, "***"), text)
+
+/** Deeper than any detail of Google's; what is beyond is left out. */
+const DEEPEST_DETAIL = 16
+
+function blankIn(value: unknown, names: readonly string[], depth: number): unknown {
+  if (typeof value === "string") return blank(value, names)
+  if (typeof value !== "object" || value === null) return value
+  if (depth === DEEPEST_DETAIL) return null
+  if (Array.isArray(value)) return value.map((item) => blankIn(item, names, depth + 1))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, blankIn(item, names, depth + 1)]))
 }
 
 /** Without `alt=sse` a stream is one JSON array, and so is the error that comes instead of it. */
@@ -103,18 +114,6 @@ function shownMember(key: string, value: unknown): unknown {
   return arrayOr(value)
     .filter(isObject)
     .map((one) => Object.fromEntries(Object.entries(one).filter(([name]) => !HIDDEN_IN_VIOLATIONS.has(name))))
-}
-
-/** Longest part of a name that is worth hiding: shorter ones would blank out ordinary words. */
-const SHORTEST_NAME = 4
-
-/** `text` without the account's own names and without anything that looks like a secret. */
-export function withoutAccount(text: string, names: readonly (string | null)[]): string {
-  let result = text
-  for (const name of names) {
-    if (name !== null && name.length >= SHORTEST_NAME) result = result.replaceAll(name, "***")
-  }
-  return redact(result)
 }
 
 /** What the edge finds wrong. Unlike Google's 400 for a bad key, ours stays 401, which SDKs take for what it is. */

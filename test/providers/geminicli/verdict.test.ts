@@ -196,6 +196,7 @@ describe("the request's own faults", () => {
     const details = [
       info("R", { model: MODEL, consumer: "projects/p-secret", email: "a@b.test" }),
       { "@type": "type.googleapis.com/google.rpc.DebugInfo", detail: "stack" },
+      { "@type": "google.rpc.LocalizedMessage", message: `for ${lease.identity.email} in ${lease.identity.account}` },
       { "@type": "type.googleapis.com/google.rpc.Help", links: [{ url: "https://console.test/p-secret" }] },
     ]
     const body = errors.googleError(400, "INVALID_ARGUMENT", `bad for ${lease.identity.account}`, details)
@@ -203,16 +204,18 @@ describe("the request's own faults", () => {
       code: 400,
       message: "bad for ***",
       status: "INVALID_ARGUMENT",
-      details: [info("R", { model: MODEL })],
+      details: [info("R", { model: MODEL }), { "@type": "google.rpc.LocalizedMessage", message: "for *** in ***" }],
     })
   })
 
-  test("details nested beyond the stack are left out", () => {
+  test("details nested beyond all sense are cut", () => {
     const depth = 120_000
     const violations = `${"[".repeat(depth)}${"]".repeat(depth)}`
     const detail = `{"@type":"google.rpc.BadRequest","fieldViolations":${violations}}`
     const body = `{"error":{"code":400,"message":"m","status":"S","details":[${detail}]}}`
-    expect(told(status(400, body)).error).toEqual({ code: 400, message: "m", status: "S" })
+    const { error } = told(status(400, body))
+    expect(error).toMatchObject({ code: 400, message: "m", status: "S" })
+    expect(JSON.stringify(error).length).toBeLessThan(200)
   })
 
   test("a refused signature is replaced, once", () => {
