@@ -1,24 +1,12 @@
-import type { Clock, Live, Random, Timers } from "../observe/clock.ts"
-import type { Log } from "../observe/ports.ts"
-import type { LastError, SeedHint, SeedOutcome, SeedRecord, Stored, TokenSet } from "../store/types.ts"
-import { Admin } from "./admin.ts"
-import { AFFINITY_LIMITS, Affinity } from "./affinity.ts"
-import { Custody } from "./custody.ts"
-import { RefreshDesk } from "./desk.ts"
+import type { LastError, SeedHint, SeedOutcome, SeedRecord, TokenSet } from "../store/types.ts"
 import { IssuedLease, type Now } from "./entry.ts"
-import { Events } from "./events.ts"
-import { Faults } from "./faults.ts"
-import { Leasing } from "./leasing.ts"
-import { Ledger } from "./ledger.ts"
 import type { Message } from "./messages.ts"
-import { Onboarding } from "./onboarding.ts"
-import { CredentialPool } from "./pool.ts"
+import { assemble, type Parts, type PoolDeps } from "./parts.ts"
 import type {
   Acquired,
   Action,
   AdminResult,
   Ask,
-  CredentialSource,
   CredentialView,
   Explanation,
   Lease,
@@ -26,29 +14,9 @@ import type {
   Pool,
   PoolCounts,
   PoolEvent,
-  Refresher,
 } from "./ports.ts"
-import { Queue } from "./queue.ts"
-import { Renewals } from "./renewals.ts"
-import { Seeds } from "./seeds.ts"
-import { Upkeep } from "./upkeep.ts"
 
-export interface PoolDeps {
-  readonly name: string
-  readonly source: CredentialSource
-  readonly refresher: Refresher
-  readonly clock: Clock
-  readonly timers: Timers
-  readonly random: Random
-  readonly log: Log
-  readonly settings: Live<{
-    /** Token refreshes per second. */
-    readonly oauthTps: number
-    readonly modelList: readonly string[]
-    /** Longest wait for a cooldown, in milliseconds. */
-    readonly maxWaitMs: number
-  }>
-}
+export type { PoolDeps } from "./parts.ts"
 
 const CLOSED: Acquired = { lease: null, refusal: { why: "closed" } }
 const ABORTED: Acquired = { lease: null, refusal: { why: "aborted" } }
@@ -64,22 +32,8 @@ export function createPool(deps: PoolDeps): Pool {
  */
 class Actor implements Pool {
   readonly #deps: PoolDeps
-  readonly #log: Log
-  readonly #pool = new CredentialPool()
-  readonly #ledger: Ledger
-  readonly #custody: Custody
-  readonly #affinity: Affinity
-  readonly #desk: RefreshDesk
-  readonly #onboarding: Onboarding
-  readonly #renewals: Renewals
-  readonly #queue: Queue
-  readonly #faults: Faults
-  readonly #seeds: Seeds
-  readonly #admin: Admin
-  readonly #events: Events
+  readonly #parts: Parts
   readonly #inbox: Message[] = []
-  readonly #leasing: Leasing
-  readonly #upkeep: Upkeep
   #busy = false
   /** No lease is given out any more. */
   #closed = false
@@ -89,49 +43,26 @@ class Actor implements Pool {
   #armedFor = Number.POSITIVE_INFINITY
 
   constructor(deps: PoolDeps) {
-    const { source, refresher, clock, timers, random, settings } = deps
-    const pool = this.#pool
-    const send = (message: Message) => this.#send(message)
-    const log = deps.log.child({ pool: deps.name })
     this.#deps = deps
-    this.#log = log
-    this.#ledger = new Ledger(pool, source, clock, log, random)
-    const ledger = this.#ledger
-    this.#custody = new Custody(pool, log, random)
-    const custody = this.#custody
-    this.#affinity = new Affinity(clock, ledger)
-    this.#desk = new RefreshDesk({ pool, refresher, clock, timers, random, log, settings, send })
-    const desk = this.#desk
-    this.#onboarding = new Onboarding(refresher, timers, send)
-    const onboarding = this.#onboarding
-    this.#renewals = new Renewals({ pool, source, refresher, desk, custody, ledger, random, log })
-    const renewals = this.#renewals
-    this.#queue = new Queue(pool, renewals, settings, send)
-    const queue = this.#queue
-    this.#leasing = new Leasing({ pool, affinity: this.#affinity, ledger, clock, log })
-    this.#upkeep = new Upkeep({ pool, queue, renewals, ledger, log })
-    this.#faults = new Faults({ pool, source, ledger, renewals, onboarding, random, log })
-    this.#events = new Events(pool, log)
-    const events = this.#events
-    this.#admin = new Admin({ pool, source, ledger, renewals, affinity: this.#affinity, events, log })
-    const adopted = (row: Stored, now: Now) => this.#adopted(row, now)
-    const readmitted = (row: Stored, now: Now) => this.#readmitted(row, now)
-    const ended = (outcome: SeedOutcome, now: Now) => events.seed(outcome, now)
-    this.#seeds = new Seeds({ pool, source, desk, onboarding, custody, random, log, adopted, readmitted, ended })
-    this.#turn((now) => this.#load(now))
+    this.#parts = assemble(deps, (message) => this.#send(message))
+    const { roster, seeds, upkeep } = this.#parts
+    this.#turn((now) => {
+      roster.load(now)
+      seeds.load(deps.source.pendingSeeds(), now)
+      upkeep.start(now)
+    })
   }
 
   acquire(ask: Ask): Acquired | Promise<Acquired> {
     if (this.#busy) return new Promise((answer) => this.#send({ type: "acquire", ask, answer }))
     if (this.#closed) return CLOSED
     if (ask.signal.aborted) return ABORTED
-    const pool = this.#pool
+    const { pool, leasing, queue } = this.#parts
     const mono = this.#deps.clock.mono()
     if (pool.heap.next() <= mono || this.#deps.settings.current.modelList !== pool.models) this.#turn(() => {})
-    const bound = this.#leasing.boundOf(ask.sessions)
-    const lease = this.#queue.take(ask, bound, mono, mono)
+    const bound = leasing.boundOf(ask.sessions)
+    const lease = queue.take(ask, bound, mono, mono)
     if (lease !== null) {
-      this.#leasing.begin(lease.entry, mono)
       this.#after(mono)
       return { lease, refusal: null }
     }
@@ -139,7 +70,7 @@ class Actor implements Pool {
     let tell = (given: Acquired) => {
       acquired = given
     }
-    this.#turn((now) => this.#queue.enter(ask, bound, now, (given) => tell(given)))
+    this.#turn((now) => queue.enter(ask, bound, now, (given) => tell(given)))
     if (acquired !== null) return acquired
     return new Promise((resolve) => {
       tell = resolve
@@ -155,12 +86,12 @@ class Actor implements Pool {
       this.#inbox.push({ type: "release", lease, end })
       return
     }
-    this.#leasing.end(lease, end)
+    this.#parts.leasing.end(lease, end)
     this.#after(null)
   }
 
   seeds(hints: readonly SeedHint[]): readonly SeedOutcome[] {
-    return this.#turn((now) => this.#seeds.add(hints, now))
+    return this.#turn((now) => this.#parts.seeds.add(hints, now))
   }
 
   async tokens(tokens: TokenSet, account: string | null): Promise<SeedOutcome> {
@@ -173,27 +104,15 @@ class Actor implements Pool {
         url: null,
       }
     }
-    return this.#turn((now) => this.#seeds.login(tokens, account, now))
+    return this.#turn((now) => this.#parts.seeds.login(tokens, account, now))
   }
 
   outcome(id: string, deadline: number): Promise<SeedOutcome | null> {
-    const { source, timers, clock } = this.#deps
-    const known = source.seedOutcome(id)
-    if (known === null || known.kind !== "pending" || !this.#seeds.isPending(id)) return Promise.resolve(known)
-    return new Promise((resolve) => {
-      const unwatch = this.#seeds.watch(id, (outcome) => {
-        cancel()
-        resolve(outcome)
-      })
-      const cancel = timers.after(Math.max(0, deadline - clock.mono()), () => {
-        unwatch()
-        resolve(known)
-      })
-    })
+    return this.#parts.seeds.outcome(id, deadline)
   }
 
   list(): readonly CredentialView[] {
-    return this.#turn((now) => this.#admin.list(now))
+    return this.#turn((now) => this.#parts.admin.list(now))
   }
 
   seedRecords(limit: number): readonly SeedRecord[] {
@@ -201,68 +120,68 @@ class Actor implements Pool {
   }
 
   counts(): PoolCounts {
-    const pool = this.#pool
+    const { pool } = this.#parts
     return {
       ...pool.counts,
       inFlight: pool.inFlight,
-      waiting: this.#queue.waiters.size,
-      pendingSeeds: this.#seeds.pending,
+      waiting: this.#parts.queue.waiters.size,
+      pendingSeeds: this.#parts.seeds.pending,
     }
   }
 
   ready(model: string): number {
-    return this.#pool.ready(model)
+    return this.#parts.pool.ready(model)
   }
 
   explain(model: string, session: string | null): readonly Explanation[] {
-    return this.#turn((now) => this.#admin.explain(model, session, now))
+    return this.#turn((now) => this.#parts.admin.explain(model, session, now))
   }
 
   disable(id: number): AdminResult {
-    return this.#turn((now) => this.#admin.disable(id, now))
+    return this.#turn((now) => this.#parts.admin.disable(id, now))
   }
 
   enable(id: number): AdminResult {
-    return this.#turn((now) => this.#admin.enable(id, now))
+    return this.#turn((now) => this.#parts.admin.enable(id, now))
   }
 
   remove(id: number): AdminResult {
-    return this.#turn((now) => this.#admin.remove(id, now))
+    return this.#turn((now) => this.#parts.admin.remove(id, now))
   }
 
   clear(id: number): AdminResult {
-    return this.#turn((now) => this.#admin.clear(id, now))
+    return this.#turn((now) => this.#parts.admin.clear(id, now))
   }
 
   async refresh(id: number): Promise<AdminResult> {
     if (this.#closed) return { kind: "failed", reason: "Pollux is stopping" }
     const forced = this.#turn(() => {
-      const entry = this.#pool.entries.get(id)
-      return entry === undefined ? null : this.#renewals.force(entry)
+      const entry = this.#parts.pool.entries.get(id)
+      return entry === undefined ? null : this.#parts.renewals.force(entry)
     })
     if (forced === null) return { kind: "not_found" }
     const result = await forced
     if (result.kind !== "ok") return result
-    return this.#turn((now) => this.#admin.show(id, now))
+    return this.#turn((now) => this.#parts.admin.show(id, now))
   }
 
   subscribe(listener: (event: PoolEvent) => void): () => void {
-    return this.#events.subscribe(listener)
+    return this.#parts.events.subscribe(listener)
   }
 
   async close(graceMs: number): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     this.#turn(() => {
-      this.#queue.close()
-      this.#onboarding.close()
+      this.#parts.queue.close()
+      this.#parts.onboarding.close()
     })
-    await this.#desk.close(graceMs)
+    await this.#parts.desk.close(graceMs)
     this.#turn((now) => {
-      this.#custody.close(now)
-      this.#ledger.close()
-      this.#renewals.close()
-      this.#seeds.close()
+      this.#parts.custody.close(now)
+      this.#parts.ledger.close()
+      this.#parts.renewals.close()
+      this.#parts.seeds.close()
     })
     this.#stopped = true
     this.#disarm?.()
@@ -282,19 +201,19 @@ class Actor implements Pool {
     const now = this.#now()
     try {
       this.#syncModels()
-      this.#upkeep.drain(now)
+      this.#parts.upkeep.drain(now)
       return work(now)
     } finally {
       this.#finish(now)
       this.#busy = false
       this.#arm(now.mono)
-      this.#events.deliver(now)
+      this.#parts.events.deliver(now)
       if (this.#inbox.length > 0 && !this.#busy) this.#turn(() => {})
     }
   }
 
   #finish(now: Now): void {
-    const pool = this.#pool
+    const { pool } = this.#parts
     try {
       for (let message = this.#inbox.shift(); message !== undefined; message = this.#inbox.shift()) {
         this.#handle(message, now)
@@ -303,12 +222,12 @@ class Actor implements Pool {
       let version = -1
       for (let round = 0; round < 8 && (version !== pool.version || pool.nudge !== null); round++) {
         version = pool.version
-        this.#upkeep.heedNudge(now)
-        this.#queue.serve(now)
-        if (!this.#closed) this.#desk.pump(now)
+        this.#parts.upkeep.heedNudge(now)
+        this.#parts.queue.serve(now)
+        if (!this.#closed) this.#parts.desk.pump(now)
       }
     } catch (error) {
-      this.#log.error("the scheduler failed to handle a message", {
+      this.#parts.log.error("the scheduler failed to handle a message", {
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       })
     }
@@ -321,21 +240,21 @@ class Actor implements Pool {
         break
       case "report":
         if (message.lease instanceof IssuedLease) {
-          this.#faults.report(message.lease, message.action, message.error, now)
-        } else this.#log.error("a fault was reported for a lease that is not ours", { lease: message.lease.id })
+          this.#parts.faults.report(message.lease, message.action, message.error, now)
+        } else this.#parts.log.error("a fault was reported for a lease that is not ours", { lease: message.lease.id })
         break
       case "release":
-        this.#leasing.end(message.lease, message.end)
+        this.#parts.leasing.end(message.lease, message.end)
         break
       case "abort":
-        this.#queue.abort(message.waiter)
+        this.#parts.queue.abort(message.waiter)
         break
       case "refreshed":
-        this.#desk.landed(message.outcome, now)
+        this.#parts.desk.landed(message.outcome, now)
         message.job.answered(message.outcome, now)
         break
       case "identified":
-        this.#onboarding.pump()
+        this.#parts.onboarding.pump()
         message.task.identified(message.outcome, now)
         break
       case "wake":
@@ -347,66 +266,23 @@ class Actor implements Pool {
   #admit(ask: Ask, now: Now, answer: (acquired: Acquired) => void): void {
     if (this.#closed) answer(CLOSED)
     else if (ask.signal.aborted) answer(ABORTED)
-    else {
-      const bound = this.#leasing.boundOf(ask.sessions)
-      const lease = this.#queue.take(ask, bound, now.mono, now.mono)
-      if (lease === null) this.#queue.enter(ask, bound, now, answer)
-      else {
-        this.#leasing.begin(lease.entry, now.mono)
-        answer({ lease, refusal: null })
-      }
-    }
+    else this.#parts.queue.enter(ask, this.#parts.leasing.boundOf(ask.sessions), now, answer)
   }
 
   /** After a change outside a turn: a turn if there is something to do, and the timer for what is due next. */
   #after(mono: number | null): void {
-    const pool = this.#pool
+    const { pool } = this.#parts
     if (pool.nudge !== null || (pool.changed !== null && pool.changed.size > 0)) this.#turn(() => {})
     else if (pool.heap.next() < this.#armedFor) this.#arm(mono ?? this.#deps.clock.mono())
   }
 
-  #load(now: Now): void {
-    const { source } = this.#deps
-    for (const row of source.load()) {
-      const entry = this.#pool.place(row)
-      this.#pool.restore(entry, row, now)
-      this.#renewals.install(entry, row, false, now)
-    }
-    this.#affinity.load(source.bindings(AFFINITY_LIMITS.settled), (id) => this.#pool.entries.has(id))
-    this.#seeds.load(source.pendingSeeds(), now)
-    this.#upkeep.start(now)
-  }
-
-  /** A credential was added, or added again: in rotation from now on, all that stood against it forgotten. */
-  #adopted(row: Stored, now: Now): void {
-    const entry = this.#pool.place(row)
-    this.#pool.restore(entry, row, now)
-    this.#ledger.forget(row.id)
-    if (entry.counted) entry.generation++
-    entry.identifying = false
-    this.#renewals.install(entry, row, true, now)
-    this.#log.info("a credential is in rotation", { credential: row.id })
-  }
-
-  #readmitted(row: Stored, now: Now): void {
-    const entry = this.#pool.entries.get(row.id)
-    if (entry === undefined || entry.refreshToken !== row.refreshToken) {
-      this.#adopted(row, now)
-      return
-    }
-    this.#ledger.forget(row.id)
-    this.#pool.restore(entry, row, now)
-    if (entry.renewal === "backoff") entry.renewal = "idle"
-    this.#pool.settle(entry)
-  }
-
   #syncModels(): void {
     const { modelList } = this.#deps.settings.current
-    if (modelList !== this.#pool.models) this.#pool.setModels(modelList)
+    if (modelList !== this.#parts.pool.models) this.#parts.pool.setModels(modelList)
   }
 
   #arm(mono: number): void {
-    const next = this.#pool.heap.next()
+    const next = this.#parts.pool.heap.next()
     if (next >= this.#armedFor || this.#stopped) return
     this.#disarm?.()
     this.#armedFor = next

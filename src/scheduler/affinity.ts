@@ -3,7 +3,7 @@ import type { Clock } from "../observe/clock.ts"
 import type { Binding } from "../store/types.ts"
 import type { Ledger } from "./ledger.ts"
 
-/** A name nobody used for so long is forgotten, in milliseconds (spec codex 7.1). */
+/** A name nobody used for so long is forgotten, in milliseconds: as long as the slowest conversation may pause. */
 const IDLE = 4 * 3_600_000
 /** A use is stored again only if the stored one is older, in milliseconds. */
 const STORE_EVERY = 10 * 60_000

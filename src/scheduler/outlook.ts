@@ -4,7 +4,7 @@ import type { Ask, Refusal } from "./ports.ts"
 
 /** Longest wait for a refresh, in milliseconds. */
 export const REFRESH_WAIT = 30_000
-/** Longest wait for the cooldown of the credential that a session prefers, in milliseconds (spec codex 7.3). */
+/** Longest wait for the cooldown of the credential that a session prefers, in milliseconds. */
 const STICKY_REST_WAIT = 3_000
 /** Longest wait for the refresh of the credential that a session prefers while others are ready, in milliseconds. */
 const STICKY_REFRESH_WAIT = 5_000

@@ -79,6 +79,11 @@ function each(
 function cool(pool: CredentialPool, entry: Entry, rest: Rest, until: number, now: Now): readonly StateChange[] {
   const old = entry.rests.get(rest.scope)
   const before = old?.at ?? 0
+  // What the upstream stated stays known when something else holds the credential back for longer.
+  if (old !== undefined && old.stated > rest.stated) {
+    rest.stated = old.stated
+    rest.quota ||= old.quota
+  }
   if (!pool.rest(entry, rest, until, now)) {
     if (old !== undefined) old.stated = Math.max(old.stated, rest.stated)
     return []

@@ -63,7 +63,9 @@ export class CredentialPool {
 
   /** The list of models changed: rings of new ones are filled, those of removed ones dropped. */
   setModels(models: readonly string[]): void {
+    const same = models.length === this.#models.length && models.every((model, i) => model === this.#models[i])
     this.#models = models
+    if (same) return
     const rings = new Map<string, Ring>()
     for (const model of models) rings.set(model, this.#rings.get(model) ?? new Ring(model))
     this.#rings = rings

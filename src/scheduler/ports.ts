@@ -120,7 +120,7 @@ export interface Ask {
   readonly exclude: ReadonlySet<number>
   /** Credentials to take only if there is no other (they failed by a 5xx or a network fault). */
   readonly avoid: ReadonlySet<number>
-  /** Only this credential (retry on the same one, waiting for its refresh), or null. */
+  /** Only this credential (retry on the same one, waiting for its refresh), whatever `exclude` and `avoid` say; or null. */
   readonly only: number | null
   /** Monotonic deadline for waiting. */
   readonly deadline: number
@@ -161,7 +161,7 @@ export type Action =
       readonly until: number
       readonly cause: string
       readonly quota: boolean
-      /** Caps the wait, so that a lying reset time is re-probed (spec codex 6.5). */
+      /** Caps the wait, so that a lying reset time is re-probed. */
       readonly probe?: readonly number[]
     }
   | {

@@ -18,6 +18,18 @@ export interface Renewer {
   ask(entry: Entry, lane: number): void
 }
 
+export interface QueueDeps {
+  readonly pool: CredentialPool
+  readonly renewer: Renewer
+  /** Hears of every lease. */
+  readonly leasing: { begin(entry: Entry, mono: number): void }
+  readonly settings: Live<{
+    /** Longest wait for a cooldown, in milliseconds. */
+    readonly maxWaitMs: number
+  }>
+  readonly send: Send
+}
+
 export function refused(refusal: Refusal): Acquired {
   return { lease: null, refusal }
 }
@@ -28,28 +40,30 @@ export class Queue {
   readonly #outlooks: Outlooks
   #served = -1
 
-  constructor(
-    readonly pool: CredentialPool,
-    readonly renewer: Renewer,
-    readonly settings: Live<{ readonly maxWaitMs: number }>,
-    readonly send: Send,
-  ) {
-    this.#outlooks = new Outlooks(pool)
+  constructor(readonly deps: QueueDeps) {
+    this.#outlooks = new Outlooks(deps.pool)
   }
 
   /** A lease that can be given at once, or null. The credential that the session prefers may be worth a short wait. */
   take(ask: Ask, bound: Entry | null, since: number, mono: number): IssuedLease | null {
-    if (bound !== null && !this.pool.isReady(bound, ask.model)) {
+    if (bound !== null && !this.deps.pool.isReady(bound, ask.model)) {
       if (this.#stickyWait(bound, ask, since, mono) > 0) return null
     }
-    return this.pool.take(ask, bound, mono)
+    const lease = this.deps.pool.take(ask, bound, mono)
+    if (lease !== null) this.deps.leasing.begin(lease.entry, mono)
+    return lease
   }
 
-  /** `take` gave nothing: waits if that is worth it, else says why not. */
+  /** A lease if there is one by now; else waits if that is worth it; else says why not. */
   enter(ask: Ask, bound: Entry | null, now: Now, answer: (acquired: Acquired) => void): void {
+    const lease = this.take(ask, bound, now.mono, now.mono)
+    if (lease !== null) {
+      answer({ lease, refusal: null })
+      return
+    }
     const sticky = bound === null ? 0 : this.#stickyWait(bound, ask, now.mono, now.mono)
     if (sticky === 0) {
-      const refusal = this.#outlooks.judge(ask, now.mono, this.settings.current.maxWaitMs, now)
+      const refusal = this.#outlooks.judge(ask, now.mono, this.deps.settings.current.maxWaitMs, now)
       if (refusal !== null) {
         answer(refused(refusal))
         return
@@ -60,7 +74,7 @@ export class Queue {
       return
     }
     const waiter = new Waiter(ask, now.mono, sticky === 0 ? null : bound, answer)
-    waiter.onAbort = () => this.send({ type: "abort", waiter })
+    waiter.onAbort = () => this.deps.send({ type: "abort", waiter })
     ask.signal.addEventListener("abort", waiter.onAbort, { once: true })
     this.waiters.add(waiter)
     this.#stay(waiter, sticky)
@@ -68,8 +82,8 @@ export class Queue {
 
   /** Serves whoever can be served since the pool last changed, in order of arrival. */
   serve(now: Now): void {
-    if (this.#served === this.pool.version) return
-    this.#served = this.pool.version
+    if (this.#served === this.deps.pool.version) return
+    this.#served = this.deps.pool.version
     if (this.waiters.size > 0) this.waiters.each((waiter) => this.#offer(waiter, now))
   }
 
@@ -89,7 +103,7 @@ export class Queue {
   }
 
   #stickyWait(bound: Entry, ask: Ask, since: number, mono: number): number {
-    return stickyWait(bound, ask, since, this.settings.current.maxWaitMs, this.pool.renewalsFrom, mono)
+    return stickyWait(bound, ask, since, this.deps.settings.current.maxWaitMs, this.deps.pool.renewalsFrom, mono)
   }
 
   #offer(waiter: Waiter, now: Now): void {
@@ -99,7 +113,7 @@ export class Queue {
       this.#answer(waiter, { lease, refusal: null })
       return
     }
-    const { maxWaitMs } = this.settings.current
+    const { maxWaitMs } = this.deps.settings.current
     const sticky = waiter.bound === null ? 0 : this.#stickyWait(waiter.bound, ask, since, now.mono)
     if (sticky === 0) {
       waiter.bound = null
@@ -114,13 +128,13 @@ export class Queue {
 
   #stay(waiter: Waiter, sticky: number): void {
     const { ask, since } = waiter
-    this.pool.heap.set(waiter, sticky > 0 ? sticky : Math.min(ask.deadline, since + REFRESH_WAIT))
+    this.deps.pool.heap.set(waiter, sticky > 0 ? sticky : Math.min(ask.deadline, since + REFRESH_WAIT))
     this.#wantRefresh(waiter)
   }
 
   /** Asks for the refresh that would serve `waiter`: of the one credential it insists on, else of as many as there are waiters. */
   #wantRefresh(waiter: Waiter): void {
-    const { pool, renewer } = this
+    const { pool, renewer } = this.deps
     const { ask, bound } = waiter
     if (ask.only !== null || bound !== null) {
       const entry = ask.only === null ? bound : pool.entries.get(ask.only)
@@ -146,7 +160,7 @@ export class Queue {
   #answer(waiter: Waiter, acquired: Acquired): void {
     if (!waiter.queued) return
     this.waiters.remove(waiter)
-    this.pool.heap.remove(waiter)
+    this.deps.pool.heap.remove(waiter)
     if (waiter.onAbort !== null) waiter.ask.signal.removeEventListener("abort", waiter.onAbort)
     waiter.onAbort = null
     waiter.answer(acquired)

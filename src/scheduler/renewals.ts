@@ -222,16 +222,14 @@ export class Renewals {
       case "permanent":
         this.#die(job, outcome, now)
         break
-      case "transient": {
-        entry.ambiguous = false
-        this.deps.ledger.note(entry, [{ set: "intent_over" }])
-        this.#backoff(job, BACKOFF_FIRST, Math.min(outcome.retryAfterMs ?? 0, RETRY_AFTER_MOST), now)
+      case "transient":
+      case "ours": {
+        // Not spent this time; whether it was before stays open.
+        if (!entry.ambiguous) this.deps.ledger.note(entry, [{ set: "intent_over" }])
+        const least = outcome.kind === "transient" ? (outcome.retryAfterMs ?? 0) : 0
+        this.#backoff(job, BACKOFF_FIRST, Math.min(least, RETRY_AFTER_MOST), now)
         break
       }
-      case "ours":
-        this.deps.ledger.note(entry, [{ set: "intent_over" }])
-        this.#backoff(job, BACKOFF_FIRST, 0, now)
-        break
       case "ambiguous":
         // The intent row stays: the token may be spent, and a restart must know.
         entry.ambiguous = true

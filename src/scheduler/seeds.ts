@@ -1,14 +1,16 @@
-import type { Random } from "../observe/clock.ts"
+import type { Clock, Random, Timers } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
-import type { Identity, Seed, SeedHint, SeedOutcome, Stored, TokenSet } from "../store/types.ts"
+import type { Identity, Seed, SeedHint, SeedOutcome, TokenSet } from "../store/types.ts"
 import type { Custody } from "./custody.ts"
 import type { RefreshDesk } from "./desk.ts"
 import { Chore } from "./due.ts"
 import type { Now } from "./entry.ts"
+import type { Events } from "./events.ts"
 import type { IdentifyTask, Onboarding } from "./onboarding.ts"
 import type { CredentialPool } from "./pool.ts"
 import type { CredentialSource, Identified, Refreshed } from "./ports.ts"
 import { delayAfter, LANE, RefreshJob } from "./refresh.ts"
+import type { Roster } from "./roster.ts"
 
 const RETRY_FIRST = 2_000
 const RETRY_MOST = 300_000
@@ -21,14 +23,12 @@ export interface SeedDeps {
   readonly desk: RefreshDesk
   readonly onboarding: Onboarding
   readonly custody: Custody
+  readonly roster: Roster
+  readonly events: Events
+  readonly clock: Clock
+  readonly timers: Timers
   readonly random: Random
   readonly log: Log
-  /** A credential was stored: puts it into rotation. */
-  readonly adopted: (row: Stored, now: Now) => void
-  /** The store put a known credential back into rotation, since its own refresh token was handed in again. */
-  readonly readmitted: (row: Stored, now: Now) => void
-  /** A seed has its outcome. */
-  readonly ended: (outcome: SeedOutcome, now: Now) => void
 }
 
 /** One seed on its way: refresh, hold, identify, adopt. */
@@ -151,14 +151,27 @@ export class Seeds {
       this.#watchers.set(this.#nameOf(job), new Set([resolve]))
     } else {
       this.#jobs.set(id, job)
-      this.watch(id, resolve)
+      this.#watch(id, resolve)
     }
     this.deps.onboarding.add(job)
     return promise
   }
 
-  isPending(id: string): boolean {
-    return this.#jobs.has(id)
+  /** The outcome of `id` once it is final, or as it stands at the monotonic `deadline`; null for an unknown one. */
+  outcome(id: string, deadline: number): Promise<SeedOutcome | null> {
+    const { source, timers, clock } = this.deps
+    const known = source.seedOutcome(id)
+    if (known === null || known.kind !== "pending" || !this.#jobs.has(id)) return Promise.resolve(known)
+    const { promise, resolve } = Promise.withResolvers<SeedOutcome>()
+    const unwatch = this.#watch(id, (outcome) => {
+      cancel()
+      resolve(outcome)
+    })
+    const cancel = timers.after(Math.max(0, deadline - clock.mono()), () => {
+      unwatch()
+      resolve(known)
+    })
+    return promise
   }
 
   /** The next step of `job`. */
@@ -240,12 +253,12 @@ export class Seeds {
 
   #known(id: number, handedIn: ReadonlySet<string>, now: Now): void {
     const row = this.deps.source.read(id)
-    if (row !== null && handedIn.has(row.refreshToken)) this.deps.readmitted(row, now)
+    if (row !== null && handedIn.has(row.refreshToken)) this.deps.roster.readmit(row, now)
   }
 
   #adopt(job: SeedJob, who: Identity, now: Now): void {
     const row = this.deps.source.adopt(job.id, job.tokens, who, now.wall)
-    this.deps.adopted(row, now)
+    this.deps.roster.adopt(row, now)
     const id = job.id ?? ""
     this.#end(job, { kind: "adopted", id, credential: row.id, email: row.identity.email }, now)
   }
@@ -267,7 +280,7 @@ export class Seeds {
     const watchers = this.#watchers.get(name)
     this.#watchers.delete(name)
     if (watchers !== undefined) for (const listener of watchers) listener(outcome)
-    this.deps.ended(outcome, now)
+    this.deps.events.seed(outcome, now)
   }
 
   #later(job: SeedJob, least: number, now: Now): void {
@@ -302,7 +315,7 @@ export class Seeds {
   }
 
   /** Calls `listener` once with the final outcome of `id`; returns what takes it back. */
-  watch(id: string, listener: (outcome: SeedOutcome) => void): () => void {
+  #watch(id: string, listener: (outcome: SeedOutcome) => void): () => void {
     const listeners = this.#watchers.get(id) ?? new Set()
     listeners.add(listener)
     this.#watchers.set(id, listeners)

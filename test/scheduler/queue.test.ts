@@ -25,7 +25,13 @@ test("a waiter that was answered leaves no deadline and no listener behind", () 
   pool.setModels(["m"])
   const entry = pool.place(new MemorySource().put())
   pool.settle(entry)
-  const queue = new Queue(pool, { awaited: new Set(), ask: () => {} }, { current: { maxWaitMs: 0 } }, () => {})
+  const queue = new Queue({
+    pool,
+    renewer: { awaited: new Set(), ask: () => {} },
+    leasing: { begin: () => {} },
+    settings: { current: { maxWaitMs: 0 } },
+    send: () => {},
+  })
   const answers: Acquired[] = []
   const gone = new AbortController()
   queue.enter(ask(gone.signal), null, NOW, (answer) => answers.push(answer))
