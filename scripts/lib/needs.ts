@@ -1,13 +1,25 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { capture } from "./capture.ts"
 import type { Need } from "./suites.ts"
 
+/** Where the tests find the executables that were built for them. */
+export const KEPT = ".tmp/test/bin"
+
 /** What the tests need beyond the packages; each is made ready once, and says what is wrong in words for a person. */
 export const PREPARE: Readonly<Record<Need, (root: string) => Promise<void>>> = {
   async executable(root) {
-    await must(root, [process.execPath, "scripts/build.ts"], "the executable could not be built")
-    await must(root, [process.execPath, "scripts/build.ts", "--faults"], "the executable could not be built")
+    const kept = join(root, KEPT)
+    mkdirSync(kept, { recursive: true })
+    for (const [program, flags] of [
+      ["pollux", []],
+      ["pollux-faults", ["--faults"]],
+    ] as const) {
+      await must(root, [process.execPath, "scripts/build.ts", ...flags], "the executable could not be built")
+      // A link of the tests' own: whoever builds again while they run does not change what they test.
+      rmSync(join(kept, program), { force: true })
+      linkSync(join(root, "dist", program), join(kept, program))
+    }
   },
 
   async clients(root) {

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { searchLeaks } from "../../test/support/leaks.ts"
 import { capture } from "./capture.ts"
-import { indent, PREPARE } from "./needs.ts"
+import { indent, KEPT, PREPARE } from "./needs.ts"
 import { runSuites } from "./runner.ts"
 import { groupSuites, type Need, type Suite } from "./suites.ts"
 
@@ -109,7 +109,7 @@ async function runChecks(print: (text: string) => void): Promise<number> {
 /** No test may be led astray by a setting of this machine: its proxies, or the keys and paths that Pollux reads. */
 function testEnvironment(env: NodeJS.ProcessEnv, record: string): Record<string, string | undefined> {
   const kept = Object.entries(env).filter(([name]) => !/^(https?_proxy|all_proxy|no_proxy|pollux_.*)$/i.test(name))
-  return { ...Object.fromEntries(kept), POLLUX_TEST_RECORD: record, POLLUX_TEST_BUILT: "1" }
+  return { ...Object.fromEntries(kept), POLLUX_TEST_RECORD: record, POLLUX_TEST_BUILT: join(root, KEPT) }
 }
 
 process.exit(await main(process.argv.slice(2)))

@@ -9,17 +9,15 @@ const BUILD_TIMEOUT = 60_000
 /** `pollux-faults` obeys the crash points. */
 export type Program = "pollux" | "pollux-faults"
 
-export function programPath(program: Program): string {
-  return join(root, "dist", program)
-}
-
 /**
  * Builds the executable if it is missing or older than what it is made of, once even when several test processes ask; its path.
- * Under `scripts/test`, which has just built it, it only gives the path.
+ * `scripts/test` has built it, and says where in POLLUX_TEST_BUILT.
  */
 export async function ensureBuilt(program: Program = "pollux"): Promise<string> {
-  const path = programPath(program)
-  if (process.env.POLLUX_TEST_BUILT !== undefined || changed(path) >= newestSource()) return path
+  const built = process.env.POLLUX_TEST_BUILT
+  if (built !== undefined) return join(built, program)
+  const path = join(root, "dist", program)
+  if (changed(path) >= newestSource()) return path
   const lock = join(root, ".tmp", `${program}.building`)
   mkdirSync(join(root, ".tmp"), { recursive: true })
   await until(`another process has built ${program} (remove ${lock} if none runs)`, () => take(lock), BUILD_TIMEOUT)
