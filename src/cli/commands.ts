@@ -3,6 +3,7 @@ import { client } from "./client.ts"
 import type { Command } from "./command.ts"
 import { createCompletion } from "./completion.ts"
 import { credentialCommands } from "./credential.ts"
+import { doctor } from "./doctor.ts"
 import { explain } from "./explain.ts"
 import { importCommand } from "./import.ts"
 import { init } from "./init.ts"
@@ -31,5 +32,6 @@ export const commands: readonly Command[] = [
   keyList,
   keyRevoke,
   keyRotate,
+  doctor,
   createCompletion(() => commands),
 ]

@@ -7,11 +7,11 @@ import { when } from "./when.ts"
 type Listed = Omit<ClientKey, "sha256">
 
 export const KEY_COLUMNS: readonly Column[] = [
-  { title: "name" },
-  { title: "state" },
-  { title: "models" },
-  { title: "per minute", align: "right" },
-  { title: "expires" },
+  { title: "NAME" },
+  { title: "STATE" },
+  { title: "MODELS" },
+  { title: "PER MINUTE", align: "right" },
+  { title: "EXPIRES" },
 ]
 
 /** The edge refuses a key from the very moment of its expiry on. */

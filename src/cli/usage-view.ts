@@ -45,12 +45,12 @@ const LABELS: Readonly<Record<Grouping, (row: UsageRow) => string>> = {
 }
 
 const HEADINGS: Readonly<Record<Grouping, string>> = {
-  model: "model",
-  credential: "credential",
-  day: "day (UTC)",
-  hour: "hour (UTC)",
-  provider: "provider",
-  key: "key",
+  model: "MODEL",
+  credential: "CREDENTIAL",
+  day: "DAY (UTC)",
+  hour: "HOUR (UTC)",
+  provider: "PROVIDER",
+  key: "KEY",
 }
 
 const COLUMNS = ["requests", "errors", "attempts", "input", "cached", "output", "reasoning"] as const
@@ -61,7 +61,7 @@ const DROP: Readonly<Record<string, number>> = { reasoning: 3, attempts: 2, erro
 export function usageColumns(by: Grouping): readonly Column[] {
   const counts = COLUMNS.map((title): Column => {
     const drop = DROP[title]
-    return { title, align: "right", ...(drop === undefined ? {} : { drop }) }
+    return { title: title.toUpperCase(), align: "right", ...(drop === undefined ? {} : { drop }) }
   })
   return [{ title: HEADINGS[by] }, ...counts]
 }
