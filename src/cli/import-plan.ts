@@ -37,8 +37,8 @@ export function planImport(sources: Sources, wanted: ProviderName | null): Plan 
   const exposed: { name: string; mode: number }[] = []
   let unrelated = 0
   for (const { name, text, named, open } of sources.read) {
-    const { entries, problem } = readLogins(text, wanted)
-    if (entries.length === 0 && !named) {
+    const { entries, problem, damaged } = readLogins(text, wanted)
+    if (entries.length === 0 && !named && !damaged) {
       unrelated += 1
       continue
     }

@@ -13,11 +13,13 @@ export interface Contents {
   readonly entries: readonly Entry[]
   /** What else is to be said of the text as a whole, or null. */
   readonly problem: string | null
+  /** Whether it was meant to be JSON and is not, so that there may be more in it. */
+  readonly damaged: boolean
 }
 
 export function readLogins(text: string, wanted: ProviderName | null): Contents {
   const whole = text.replace(/^\ufeff/, "")
-  if (whole.trim() === "") return { entries: [], problem: "it is empty" }
+  if (whole.trim() === "") return { entries: [], problem: "it is empty", damaged: false }
   const json = parsed(whole)
   if (json !== undefined) return collect(candidates(json.value), wanted)
 
@@ -36,10 +38,10 @@ export function readLogins(text: string, wanted: ProviderName | null): Contents 
       } else for (const value of candidates(read.value)) values.push(value)
     }
   }
-  const { entries } = collect(values, wanted)
-  const damage =
-    damaged === 0 ? null : values.length === 0 ? "it is damaged JSON" : `${damaged} of its lines are damaged JSON`
-  return { entries, problem: damage ?? (entries.length === 0 ? "it holds no login" : null) }
+  const contents = collect(values, wanted)
+  if (damaged === 0) return contents
+  const problem = values.length === 0 ? "it is damaged JSON" : `${damaged} of its lines are damaged JSON`
+  return { entries: contents.entries, problem, damaged: true }
 }
 
 function collect(values: readonly unknown[], wanted: ProviderName | null): Contents {
@@ -47,7 +49,7 @@ function collect(values: readonly unknown[], wanted: ProviderName | null): Conte
     const found = recognise(value, wanted)
     return found.kind === "unknown" ? [] : [{ place: values.length > 1 ? index + 1 : null, found }]
   })
-  return { entries, problem: entries.length === 0 ? "it holds no login" : null }
+  return { entries, problem: entries.length === 0 ? "it holds no login" : null, damaged: false }
 }
 
 function parsed(text: string): { readonly value: unknown } | undefined {
