@@ -1,8 +1,12 @@
 import { type App, startApp } from "../app.ts"
 import { loadConfig } from "../config/load.ts"
+import type { ReloadOutcome } from "../http/health.ts"
+import { systemTimers as timers } from "../observe/clock.ts"
 import { EXIT } from "../observe/exit.ts"
 import { createLog } from "../observe/log.ts"
 import { CONFIG_OPTION, type Command, type Io } from "./command.ts"
+import type { Notifier } from "./notify.ts"
+import { startNotifier } from "./notify-start.ts"
 import { isWide } from "./request-limit.ts"
 import { startFailure } from "./start-failure.ts"
 
@@ -42,24 +46,35 @@ export const serve: Command = {
       log.flush()
       return failure.exitCode
     }
-    const code = await untilStopped(app, io)
+    const notifier = await startNotifier({ env: io.env, pid: process.pid, timers, log, server: app.url })
+    notifier.ready(app.url)
+    const code = await untilStopped(app, io, notifier)
+    notifier.close()
     log.flush()
     return code
   },
 }
 
 /** Serves until a signal has drained the app. */
-function untilStopped(app: App, io: Io): Promise<number> {
+function untilStopped(app: App, io: Io, notifier: Notifier): Promise<number> {
   return new Promise((resolve) => {
     let stopping = false
-    io.onSignal(["SIGHUP"], () => void app.reload())
+    io.onSignal(["SIGHUP"], () => void notifier.reload(async () => reloadStatus(await app.reload())))
     io.onSignal(["SIGTERM", "SIGINT"], (signal) => {
       if (stopping) io.exitNow(128 + (signal === "SIGINT" ? 2 : 15))
       stopping = true
+      notifier.stopping()
       app.stop(signal).then(
         (clean) => resolve(clean ? 0 : EXIT.failure),
         () => resolve(EXIT.failure),
       )
     })
   })
+}
+
+function reloadStatus(outcome: ReloadOutcome): string {
+  if (!outcome.ok) return "the last reload was refused, the log says why"
+  return outcome.needsRestart.length === 0
+    ? "reloaded"
+    : `reloaded; a restart is needed for ${outcome.needsRestart.join(", ")}`
 }
