@@ -1,5 +1,6 @@
 import type { Random } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
+import { redact } from "../observe/redact.ts"
 import type { Identity, LastError, Stored, TokenSet } from "../store/types.ts"
 import type { Custody } from "./custody.ts"
 import type { RefreshDesk } from "./desk.ts"
@@ -290,7 +291,7 @@ export class Renewals {
       at: now.wall,
       status: null,
       cause: outcome.reason,
-      message: outcome.detail.slice(0, 300),
+      message: redact(outcome.detail).slice(0, 300),
     }
     entry.lastError = error
     ledger.note(entry, [

@@ -1,23 +1,12 @@
+import { maskEmail } from "../observe/redact.ts"
 import { ALL_MODELS } from "../store/types.ts"
 import { type Entry, type Now, wallOf } from "./entry.ts"
 import { prospectOf } from "./outlook.ts"
 import type { CredentialPool } from "./pool.ts"
 import type { CredentialView, Explanation } from "./ports.ts"
 
-/** `j***@e***.com`: enough for the owner to know the account, and nobody else. Null for none. */
-export function maskAddress(email: string | null): string | null {
-  if (email === null) return null
-  const at = email.lastIndexOf("@")
-  if (at < 1) return "***"
-  const domain = email.slice(at + 1)
-  const dot = domain.lastIndexOf(".")
-  const end = dot > 0 ? domain.slice(dot) : ""
-  return `${email.slice(0, 1)}***@${domain.slice(0, 1)}***${end}`
-}
-
-/** Keeps the last four characters of an account id. */
-export function maskAccount(account: string): string {
-  return account.length <= 8 ? account : `...${account.slice(-4)}`
+function masked(email: string | null): string | null {
+  return email === null ? null : maskEmail(email)
 }
 
 /** One credential for people: no token, the address masked, times on the wall clock as it is now. */
@@ -25,7 +14,7 @@ export function viewOf(entry: Entry, pool: CredentialPool, now: Now): Credential
   const { reason, detail, url, until } = why(entry, pool, now)
   return {
     id: entry.id,
-    email: maskAddress(entry.identity.email),
+    email: masked(entry.identity.email),
     account: entry.identity.account,
     plan: entry.identity.plan,
     state: entry.shown,
@@ -103,7 +92,7 @@ export function explainOf(
   const sticky = bound === entry.id
   const say = (usable: boolean, sentence: string, until: number | null = null): Explanation => ({
     id: entry.id,
-    email: maskAddress(entry.identity.email),
+    email: masked(entry.identity.email),
     usable,
     why: sentence,
     until,
