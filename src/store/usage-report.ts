@@ -16,18 +16,18 @@ export interface UsageReport {
 }
 
 /** The words of the API for the ledger's groupings. */
-const GROUPINGS: Readonly<Record<string, UsageGrouping>> = {
-  model: "model",
-  credential: "credential",
-  day: "day",
-  hour: "hour",
-  provider: "provider",
-  key: "principal",
-}
+const GROUPINGS: ReadonlyMap<string, UsageGrouping> = new Map([
+  ["model", "model"],
+  ["credential", "credential"],
+  ["day", "day"],
+  ["hour", "hour"],
+  ["provider", "provider"],
+  ["key", "principal"],
+])
 
 /** Sums of the ledger as the API shows them; an unknown grouping counts as "model" (the edge has refused it before). */
 export function usageReport(ledger: UsageLedger, asked: UsageAsked, now: number): UsageReport {
   const since = asked.since ?? 0
   const until = asked.until ?? now + 1
-  return { by: asked.by, since, until, rows: ledger.query({ by: GROUPINGS[asked.by] ?? "model", since, until }) }
+  return { by: asked.by, since, until, rows: ledger.query({ by: GROUPINGS.get(asked.by) ?? "model", since, until }) }
 }

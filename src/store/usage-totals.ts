@@ -5,6 +5,9 @@ import { HOUR_MS, type UsageCounts, type UsageEntry, type UsageLedger } from "./
 /** How long counts may wait in memory, in milliseconds: what a crash can lose. */
 export const FLUSH_MS = 1000
 
+/** How long to wait after a write that failed, in milliseconds: a disk that is full stays so for a while. */
+export const RETRY_MS = 10_000
+
 /** Most groups kept while the database cannot be written; beyond that, new groups are dropped and said so. */
 export const MOST_GROUPS = 10_000
 
@@ -43,18 +46,18 @@ export class UsageTotals {
       const { requests, errors, attempts, input, output, cached, reasoning } = entry
       this.groups.set(key, { ...entry, counts: { requests, errors, attempts, input, output, cached, reasoning } })
     }
-    this.cancel ??= this.deps.timers.after(FLUSH_MS, () => {
-      this.cancel = null
-      this.flush()
-    })
+    this.schedule(FLUSH_MS)
   }
 
   /** Writes what is there; also called before usage is read, and at the end. */
   flush(): void {
+    this.cancel?.()
+    this.cancel = null
     if (this.groups.size === 0) return
     const groups = this.groups
     this.groups = new Map()
     try {
+      // All or nothing, so that what is kept below is not counted twice.
       this.ledger.add([...groups.values()].map(({ counts, ...group }) => ({ ...group, ...counts })))
     } catch (error) {
       this.deps.log.warn("usage_not_written", {
@@ -63,13 +66,24 @@ export class UsageTotals {
         dropped: this.dropped,
       })
       this.groups = groups
+      this.schedule(RETRY_MS)
+      return
     }
+    if (this.dropped > 0) this.deps.log.warn("usage_lost", { requests: this.dropped })
+    this.dropped = 0
   }
 
   close(): void {
+    this.flush()
     this.cancel?.()
     this.cancel = null
-    this.flush()
+  }
+
+  private schedule(ms: number): void {
+    this.cancel ??= this.deps.timers.after(ms, () => {
+      this.cancel = null
+      this.flush()
+    })
   }
 }
 
