@@ -10,9 +10,6 @@ export interface Told {
 /** Both names of loopback: a browser may take `localhost` for either. */
 const FACES = ["127.0.0.1", "::1"] as const
 
-/** Largest request target that is looked at, in characters. */
-const LONGEST_TARGET = 16 * 1024
-
 /** How long a browser may take to fetch its answer at the end, in milliseconds. */
 const LAST_WORDS_MS = 1_000
 
@@ -68,7 +65,7 @@ export class CallbackPort {
 
   async #answer(request: Request): Promise<Response> {
     const url = new URL(request.url)
-    const known = this.#take !== null && url.pathname === this.#path && request.url.length <= LONGEST_TARGET
+    const known = this.#take !== null && url.pathname === this.#path
     const told: Told = !known
       ? { status: 404, title: "Not found", lines: ["This port only takes a login back."] }
       : request.method !== "GET"

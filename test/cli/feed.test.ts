@@ -2,10 +2,19 @@ import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { type FeedEvent, readFeed } from "../../src/cli/feed.ts"
 
+function streamOf(chunks: readonly Uint8Array[]): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk)
+      controller.close()
+    },
+  })
+}
+
 async function read(...chunks: readonly string[]): Promise<readonly FeedEvent[]> {
   const bytes = chunks.map((chunk) => new TextEncoder().encode(chunk))
   const events: FeedEvent[] = []
-  for await (const event of readFeed(ReadableStream.from(bytes))) events.push(event)
+  for await (const event of readFeed(streamOf(bytes))) events.push(event)
   return events
 }
 
@@ -26,7 +35,7 @@ test("wherever the bytes are cut, the events are the same", async () => {
       const edges = [0, ...cuts.toSorted((a, b) => a - b), bytes.length]
       const parts = edges.slice(1).map((end, i) => bytes.slice(edges[i], end))
       const events: FeedEvent[] = []
-      for await (const event of readFeed(ReadableStream.from(parts))) events.push(event)
+      for await (const event of readFeed(streamOf(parts))) events.push(event)
       expect(events).toEqual([...whole])
     }),
   )

@@ -187,7 +187,7 @@ test("nothing makes it throw, and what it takes for a login the server will take
         if (found.provider === "codex") expect(found.project).toBeNull()
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: 400 },
   )
 })
 
