@@ -2,6 +2,7 @@
 import type { Loaded } from "./config/load.ts"
 import { diffReload } from "./config/reload.ts"
 import type { Config } from "./config/types.ts"
+import { logAccess } from "./http/access.ts"
 import { createEdge, type Mounted, mount } from "./http/edge.ts"
 import type { ReloadOutcome } from "./http/health.ts"
 import type { ProviderDeps, ProviderModule } from "./http/ports.ts"
@@ -176,8 +177,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
       return usageReport(store.usage, query, clock.wall())
     },
     reload,
-    access: ({ requestId: request_id, principal: key, userAgent: agent, ms, ...entry }) =>
-      log.info("request", { request_id, ...entry, key, ms: Math.round(ms), agent }),
+    access: (entry) => logAccess(log, entry),
   })
 
   async function close(): Promise<void> {

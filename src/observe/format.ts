@@ -52,6 +52,7 @@ export function createTextFormat(write: (line: string) => void, now: () => numbe
   return (level, event, fields) => {
     let line = ""
     for (const name in fields) {
+      if (fields[name] === null || fields[name] === undefined) continue
       line += color ? ` \x1b[2m${name}=\x1b[22m${show(fields[name])}` : ` ${name}=${show(fields[name])}`
     }
     const label = color ? `\x1b[${COLOR[level]}m${LABEL[level]}\x1b[39m` : LABEL[level]

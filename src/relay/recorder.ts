@@ -32,8 +32,7 @@ export function createRecorder({ log, metrics, usage, clock }: RecorderDeps): Re
       metrics.finish(record)
       usage.add(usageOf(record, clock.wall()))
       const { inbound, usage: tokens } = record
-      const write = levelOf(record) === "error" ? log.error : levelOf(record) === "warn" ? log.warn : log.info
-      write.call(log, "request", {
+      log[levelOf(record)]("request", {
         request_id: inbound.id,
         status: record.status,
         method: inbound.method,

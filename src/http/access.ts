@@ -1,0 +1,30 @@
+import type { Log } from "../observe/ports.ts"
+import type { AccessEntry } from "./guard.ts"
+
+/** What asks every few seconds; lines about it would bury the others. */
+const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"])
+
+/** At which level a request that no relay took is logged. Pure. */
+export function accessLevel({
+  path,
+  status,
+}: Pick<AccessEntry, "path" | "status">): "debug" | "info" | "warn" | "error" {
+  if (status >= 500) return status === 501 ? "warn" : "error"
+  if (status >= 400) return "warn"
+  return PROBES.has(path) ? "debug" : "info"
+}
+
+/** One line for each request that did not go through a relay; a relay's recorder writes the others. */
+export function logAccess(log: Log, entry: AccessEntry): void {
+  const { requestId, status, method, path, principal, address, userAgent, ms } = entry
+  log[accessLevel(entry)]("request", {
+    request_id: requestId,
+    status,
+    method,
+    path,
+    address,
+    key: principal,
+    ms: Math.round(ms),
+    agent: userAgent,
+  })
+}
