@@ -153,29 +153,32 @@ export function isRequestFault(error: UpstreamError): boolean {
   )
 }
 
-const STATUS_OF_CODE: Readonly<Record<string, number>> = {
-  invalid_request_error: 400,
-  invalid_prompt: 400,
-  context_length_exceeded: 400,
-  cyber_policy: 400,
-  invalid_encrypted_content: 400,
-  authentication_error: 401,
-  permission_error: 403,
-  not_found_error: 404,
-  rate_limit_exceeded: 429,
-  usage_limit_reached: 429,
-  insufficient_quota: 429,
-  quota_exceeded: 429,
-  usage_not_included: 429,
-  server_is_overloaded: 503,
-  slow_down: 503,
-  service_unavailable_error: 503,
-}
+/** A map, since a code is the upstream's word: `__proto__` must be as unknown as any other. */
+const STATUS_OF_CODE: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    invalid_request_error: 400,
+    invalid_prompt: 400,
+    context_length_exceeded: 400,
+    cyber_policy: 400,
+    invalid_encrypted_content: 400,
+    authentication_error: 401,
+    permission_error: 403,
+    not_found_error: 404,
+    rate_limit_exceeded: 429,
+    usage_limit_reached: 429,
+    insufficient_quota: 429,
+    quota_exceeded: 429,
+    usage_not_included: 429,
+    server_is_overloaded: 503,
+    slow_down: 503,
+    service_unavailable_error: 503,
+  }),
+)
 
 /** The HTTP status of an error that came as an event (spec codex 6.3). */
 export function eventStatus(error: UpstreamError): number {
   if (error.status !== null && error.status >= 400 && error.status <= 599) return error.status
-  const byCode = STATUS_OF_CODE[error.code ?? ""] ?? STATUS_OF_CODE[error.type ?? ""]
+  const byCode = STATUS_OF_CODE.get(error.code ?? "") ?? STATUS_OF_CODE.get(error.type ?? "")
   if (byCode !== undefined) return byCode
   if (error.message?.includes("at capacity") === true) return 429
   return isRequestFault(error) ? 400 : 502

@@ -43,6 +43,12 @@ test("an empty body is explained by the x-error-json header", () => {
   })
 })
 
+test("a code that names a part of every object is unknown, not a status", () => {
+  for (const code of ["__proto__", "constructor", "toString"]) {
+    expect(eventStatus(readError(JSON.stringify({ error: { code } })))).toBe(502)
+  }
+})
+
 test("no text and no JSON makes the reader throw", () => {
   fc.assert(
     fc.property(
