@@ -37,7 +37,8 @@ const DETAIL_LENGTH = 300
 export function classifyRefusal(status: number, headers: Headers, body: string, now: number): Refreshed {
   const error = readError(body, headers)
   const detail = redact(error.message ?? error.code ?? `status ${status}`).slice(0, DETAIL_LENGTH)
-  const isPage = error.form === "html" || headers.get("cf-mitigated") !== null
+  // A gateway in trouble answers with a page, too: only a refusal that is one is Cloudflare's.
+  const isPage = headers.get("cf-mitigated") !== null || (error.form === "html" && status < 500)
   const reason = isPage ? "challenge" : (error.code ?? `status_${status}`).slice(0, 64)
   switch (classOf(status, isPage ? null : error.code, isPage)) {
     case "permanent":

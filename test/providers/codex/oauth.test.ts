@@ -194,6 +194,8 @@ const refusals: readonly (readonly [
   [429, "", {}, { kind: "transient", retryAfterMs: 60_000 }],
   [500, { error: { code: "server_error" } }, {}, { kind: "transient", retryAfterMs: null }],
   [503, { error: "invalid_grant" }, {}, { kind: "transient" }],
+  [502, "<html><h1>502 Bad Gateway</h1></html>", {}, { kind: "transient", reason: "status_502", retryAfterMs: null }],
+  [503, "<html>", { "cf-mitigated": "challenge" }, { kind: "transient", reason: "challenge", retryAfterMs: 60_000 }],
   [400, { error: { code: "never_heard_of" } }, {}, { kind: "transient" }],
   [404, "", {}, { kind: "transient" }],
 ]
