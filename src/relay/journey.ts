@@ -129,7 +129,7 @@ export class Journey<C extends CallBase> implements EventListenerObject {
       exclude: tries?.exclude ?? NOBODY,
       avoid: tries?.avoid ?? NOBODY,
       only: tries?.only ?? null,
-      deadline: tries === null ? now + LEASE_WAIT_MS : Math.min(now + LEASE_WAIT_MS, this.windowEnd),
+      deadline: tries === null ? now + LEASE_WAIT_MS : tries.patience(now, LEASE_WAIT_MS),
       signal: this.controller.signal,
     }
     const acquired = pool.acquire(ask)

@@ -23,6 +23,9 @@ export interface HeldMark {
   readonly error: LastError
 }
 
+/** Longest wait for the credential that failed, while its token is renewed, before the others are asked, in milliseconds. */
+export const SAME_WAIT_MS = 5_000
+
 const NOBODY: ReadonlySet<number> = new Set()
 
 /**
@@ -38,7 +41,6 @@ export class Tries<C> {
   /** Only this credential, for the next acquire. */
   only: number | null = null
 
-  private onlyBudget: Verdict<C>["budget"] = "fault"
   private readonly failures: { readonly credential: number; readonly cause: string }[] = []
   private readonly excluded = new Set<number>()
   private readonly avoided = new Set<number>()
@@ -79,14 +81,19 @@ export class Tries<C> {
     if (now + delayMs >= this.bounds.windowEnd) return null
     if (verdict.retry === "same" && this.mayRepeat(verdict, credential)) {
       this.only = credential
-      this.onlyBudget = verdict.budget
     } else this.putLast(credential, verdict.budget)
     return { delayMs, amend: verdict.amend ?? null }
   }
 
-  /** The one credential asked for cannot be had: the others are tried, this one not, or last. */
+  /** Until when to wait for a lease, at most `ms`: for the one credential that is asked for not as long as for any. */
+  patience(now: number, ms: number): number {
+    const most = this.only === null ? ms : Math.min(ms, SAME_WAIT_MS)
+    return Math.min(now + most, this.bounds.windowEnd)
+  }
+
+  /** The one credential asked for cannot be had, or not soon: the others are tried, and this one if there is no other. */
   widen(): void {
-    if (this.only !== null) this.putLast(this.only, this.onlyBudget)
+    if (this.only !== null) this.avoided.add(this.only)
     this.only = null
   }
 

@@ -95,14 +95,25 @@ describe("the record of tries", () => {
     )
   })
 
-  test("a credential that cannot be had alone is put aside as its verdict would have it", () => {
+  test("a credential that cannot be had alone comes last, and still has its second try if there is no other", () => {
     for (const budget of ["credential", "fault"] as const) {
       const tries = new Tries<string>({ faults: 3, windowEnd: 1_000 })
       tries.next(verdict({ retry: "same", budget }), 7, 0, half)
       expect([tries.only, tries.exclude.size, tries.avoid.size]).toEqual([7, 0, 0])
       tries.widen()
-      expect(tries.only).toBeNull()
-      expect([...(budget === "credential" ? tries.exclude : tries.avoid)]).toEqual([7])
+      expect([tries.only, tries.exclude.size, ...tries.avoid]).toEqual([null, 0, 7])
+      tries.next(verdict({ retry: "same", budget: "credential" }), 7, 0, half)
+      expect(tries.exclude.has(7)).toBe(budget === "credential")
     }
+  })
+
+  test("the one credential is not waited for as long as any, and no wait reaches beyond the window", () => {
+    const tries = new Tries<string>({ faults: 3, windowEnd: 20_000 })
+    tries.next(verdict({ retry: "same", budget: "credential" }), 7, 0, half)
+    expect([tries.patience(1_000, 30_000), tries.patience(1_000, 10), tries.patience(19_000, 30_000)]).toEqual([
+      6_000, 1_010, 20_000,
+    ])
+    tries.widen()
+    expect(tries.patience(1_000, 12_000)).toBe(13_000)
   })
 })
