@@ -45,17 +45,21 @@ export function groupSuites(files: readonly string[], textOf: (file: string) => 
   return suites.sort((a, b) => Number(a.kind === "unit") - Number(b.kind === "unit"))
 }
 
+/** Rooms of which each file is a suite of its own. */
+const ALONE: ReadonlySet<string> = new Set(["checks", "e2e"])
+
 /** `test/e2e/login.test.ts` is a suite of its own, `test/providers/codex/...` the room `providers/codex`, any other room one folder; one right in `test` stands alone. */
 function suiteOf(file: string): string {
   const folders = dirname(file).split("/").slice(1)
   const own = basename(file, ".test.ts")
-  if (folders[0] === "e2e") return `e2e/${own}`
-  if (folders.length === 0) return own
-  return folders.slice(0, folders[0] === "providers" ? 2 : 1).join("/")
+  const [room] = folders
+  if (room === undefined) return own
+  if (ALONE.has(room)) return `${room}/${own}`
+  return folders.slice(0, room === "providers" ? 2 : 1).join("/")
 }
 
 function suite(name: string, files: readonly string[], text: string): Suite {
-  const whole = name.startsWith("e2e/")
+  const whole = ALONE.has(name.split("/")[0] ?? "") && name.includes("/")
   const starts = whole || name === "cli"
   const needs = NEEDS.filter(({ need, shows }) => (need === "executable" && starts) || shows.test(text))
   const clients = needs.some(({ need }) => need === "clients")

@@ -15,8 +15,10 @@ test("a room's files make one suite, an end-to-end file a suite of its own", () 
     "test/providers/geminicli/d.test.ts": "",
     "test/e2e/login.test.ts": "",
     "test/e2e/streams.test.ts": "",
+    "test/checks/faults.test.ts": "",
   })
   expect(Object.values(suites).map(({ name, files, kind }) => [name, files.length, kind])).toEqual([
+    ["checks/faults", 1, "e2e"],
     ["e2e/login", 1, "e2e"],
     ["e2e/streams", 1, "e2e"],
     ["providers/codex", 1, "unit"],
