@@ -1,6 +1,6 @@
 /** The body of `scripts/test`, once Bun and the packages are there. */
-import { mkdirSync, readFileSync, rmSync } from "node:fs"
-import { availableParallelism } from "node:os"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { availableParallelism, tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { searchLeaks } from "../../test/support/leaks.ts"
 import { capture } from "./capture.ts"
@@ -32,11 +32,15 @@ async function main(args: readonly string[]): Promise<number> {
   rmSync(record, { recursive: true, force: true })
   mkdirSync(record, { recursive: true })
 
+  // Whatever the tests leave in the temporary folder, killed ones too, goes with it.
+  const scratch = mkdtempSync(join(tmpdir(), "pollux-tests-"))
+  process.on("exit", () => rmSync(scratch, { recursive: true, force: true }))
+
   const broken = args.length === 0 ? await runChecks(print) : 0
   const total = await runSuites(suites, {
     root,
     jobs: Number(process.env.POLLUX_TEST_JOBS) || Math.min(4, Math.max(2, availableParallelism())),
-    env: testEnvironment(process.env, record),
+    env: { ...testEnvironment(process.env, record), TMPDIR: scratch },
     prepare: preparer(),
     print,
   })
