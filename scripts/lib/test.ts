@@ -1,5 +1,5 @@
 /** The body of `scripts/test`, once Bun and the packages are there. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { searchLeaks } from "../../test/support/leaks.ts"
@@ -34,6 +34,7 @@ async function main(args: readonly string[]): Promise<number> {
 
   // Whatever the tests leave in the temporary folder, killed ones too, goes with it.
   const scratch = mkdtempSync(join(tmpdir(), "pollux-tests-"))
+  chmodSync(scratch, 0o1777) // as the one it stands for: some tests become another user
   process.on("exit", () => rmSync(scratch, { recursive: true, force: true }))
 
   const broken = args.length === 0 ? await runChecks(print) : 0
