@@ -20,7 +20,19 @@ export const serve: Command = {
     { line: "pollux serve --config /etc/pollux/config.toml", says: "serve with another configuration" },
   ],
   options: [CONFIG_OPTION],
-  exits: [EXIT.failure, EXIT.unavailable, EXIT.inUse, EXIT.config],
+  exits: [
+    EXIT.failure,
+    EXIT.badInput,
+    EXIT.unavailable,
+    EXIT.software,
+    EXIT.cannotCreate,
+    EXIT.io,
+    EXIT.inUse,
+    EXIT.denied,
+    EXIT.config,
+    EXIT.interrupted,
+    EXIT.terminated,
+  ],
   async run(input, io) {
     const source = { explicitPath: input.option("config"), env: io.env, cwd: io.cwd }
     const loaded = loadConfig(source)
