@@ -105,6 +105,7 @@ export function createEdge(deps: EdgeDeps): Edge {
         log: deps.log,
         models: () => modelsOf(deps.config.current, name),
         seedAccount: (item) => module.seedAccount(item),
+        sessionNames: (session) => module.sessionNames?.(session) ?? [session],
       }),
       "resource:watch": {
         method: "GET",

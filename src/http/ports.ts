@@ -126,6 +126,8 @@ export interface ProviderModule<C extends CallBase = CallBase> {
   routes(deps: { readonly tools: RouteTools; readonly relay: Relay<C>; readonly pool: Pool }): AnyElysia
   /** Account hint of one `resource:add` object (`project_id`, `projectId`), or null. */
   seedAccount(item: Readonly<Record<string, unknown>>): string | null
+  /** Names under which the scheduler may know what a client sends as its session, best first; absent: that name itself. */
+  sessionNames?(session: string): readonly string[]
 }
 
 /** What a provider's factory is given. `S` is its settings; read `.current` at each use, a reload may swap it. */

@@ -28,6 +28,8 @@ export interface ResourceDeps {
   /** The provider's models, for the totals. */
   models(): readonly string[]
   seedAccount(item: Readonly<Record<string, unknown>>): string | null
+  /** See ProviderModule. */
+  sessionNames(session: string): readonly string[]
 }
 
 /** One verb of a provider: `POST /{provider}/{verb}`. */
@@ -114,12 +116,18 @@ function list({ name, pool, models }: ResourceDeps): Response {
   })
 }
 
-async function explain({ pool }: ResourceDeps, visit: Visit): Promise<Response> {
+async function explain({ pool, sessionNames }: ResourceDeps, visit: Visit): Promise<Response> {
   const body = parseObject(await visit.body())
   const model = name(member(body, "model"))
   const session = name(member(body, "session"))
   if (model === null) return refuse({ kind: "invalid_request", message: "model: expected the name of a model" })
-  return json({ model, session, credentials: pool.explain(model, session).map(showExplanation) })
+  const [first = null, ...others] = session === null ? [] : sessionNames(session)
+  let explained = pool.explain(model, first)
+  for (const other of others) {
+    if (explained.some(({ sticky }) => sticky)) break
+    explained = pool.explain(model, other)
+  }
+  return json({ model, session, credentials: explained.map(showExplanation) })
 }
 
 /** A name out of a body, null when absent. */

@@ -11,6 +11,7 @@ import { createOAuth, createRefresher } from "./oauth.ts"
 import { refusal, shape } from "./refusal.ts"
 import { openAnswer } from "./response.ts"
 import { codexRoutes } from "./routes.ts"
+import { namesOf } from "./sessions.ts"
 import { sendCall } from "./upstream.ts"
 import { judgeFailure, lessonOf } from "./verdict.ts"
 import { newer } from "./version.ts"
@@ -61,6 +62,7 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
       }),
     // The workspace follows from the login itself.
     seedAccount: () => null,
+    sessionNames: namesOf,
   }
 }
 

@@ -36,6 +36,11 @@ export function sessionHeader(headers: Headers): string | null {
   return null
 }
 
+/** What a session that somebody names may be remembered as: they say neither where it stood nor what it is. */
+export function namesOf(session: string): readonly string[] {
+  return sessionsOf([SESSION, CACHE_KEY, RESPONSE].map((kind) => named(kind, session)))
+}
+
 /** The name under which a response that this proxy served is remembered. */
 export function responseName(id: string): string | null {
   return sessionsOf([named(RESPONSE, id)])[0] ?? null
