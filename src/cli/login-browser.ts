@@ -148,6 +148,7 @@ async function askForAddress(
   }
   for (;;) {
     const line = await io.readLine("Address: ", over)
+    if (over.aborted) io.err("\n")
     if (line === null) return false
     if (line.trim() === "") continue
     const returned = parsePasted(line)

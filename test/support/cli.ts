@@ -18,6 +18,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Where it runs; default: where the server does, so that its configuration is found. */
   readonly cwd?: string
+  /** What `--server` names; default: the server under test. Null leaves it to the configuration. */
+  readonly server?: string | null
 }
 
 export interface CliResult {
@@ -30,9 +32,9 @@ export interface CliResult {
 
 const ENDS_WITHIN = 60_000
 
-/** Runs one command to its end. The server is named with `--server`, since tests let the system choose the port. */
+/** Runs one command to its end. The server is named with `--server`, since most tests let the system choose the port. */
 export async function cli(pollux: Running, args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const child = Bun.spawn([await ensureBuilt(), ...args, "--server", pollux.url], {
+  const child = Bun.spawn([await ensureBuilt(), ...args, ...named(pollux, options)], {
     cwd: options.cwd ?? pollux.cwd,
     stdin: options.input === undefined ? "ignore" : new TextEncoder().encode(options.input),
     stdout: "pipe",
@@ -74,7 +76,7 @@ export async function cliOnTerminal(
   let output = ""
   let typed = false
   const decoder = new TextDecoder()
-  const child = Bun.spawn([await ensureBuilt(), ...args, "--server", pollux.url], {
+  const child = Bun.spawn([await ensureBuilt(), ...args, ...named(pollux, options)], {
     cwd: options.cwd ?? pollux.cwd,
     env: { ...environment(pollux, options), TERM: "xterm-256color" },
     terminal: {
@@ -117,6 +119,10 @@ export async function cliOnTerminal(
       if (!typed) record(child.pid, output)
     },
   }
+}
+
+function named(pollux: Running, { server }: CliOptions): readonly string[] {
+  return server === null ? [] : ["--server", server ?? pollux.url]
 }
 
 function environment(pollux: Running, options: CliOptions): Record<string, string | undefined> {
