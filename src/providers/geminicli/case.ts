@@ -44,6 +44,8 @@ export interface Rule {
   /** `again`: the same credential once, then another. */
   readonly retry: "again" | "other" | "no" | ((c: Case) => "same" | "other" | "no")
   readonly budget: Verdict<GeminiCall>["budget"]
+  /** Pause before the next try, in milliseconds; absent: none. */
+  readonly delayMs?: number
   readonly amend?: (c: Case) => GeminiCall | null
   readonly tell: (c: Case) => ClientError
   readonly rank: number

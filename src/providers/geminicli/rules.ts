@@ -30,8 +30,8 @@ const CAPACITY_TRIES = 3
 /** Different credentials that are asked about a resource which the request names. */
 const RESOURCE_TRIES = 2
 const PER_MINUTE_MS = MINUTE
-/** Pause before the same credential is asked again; jittered by the relay. */
-export const RETRY_PAUSE_MS = 300
+/** Pause before another try after a fault of the server or the network; jittered by the relay. */
+const RETRY_PAUSE_MS = 300
 /** Faults of the server in a row before a credential is held back for them. */
 const SERVER_STRIKES = 5
 
@@ -70,8 +70,10 @@ export const SERVER_ERROR: Rule = {
   cause: "server_error",
   when: () => true,
   act: backoff(LADDERS.server, "server_error", SERVER_STRIKES),
-  retry: "again",
+  // Another one first, the same one again if there is no other (DESIGN section 3).
+  retry: "other",
   budget: "fault",
+  delayMs: RETRY_PAUSE_MS,
   tell: serverError,
   rank: 40,
 }
@@ -81,8 +83,9 @@ export const RULES: readonly Rule[] = [
     cause: "network",
     when: (c) => c.failure.kind === "network",
     act: nothing,
-    retry: "again",
+    retry: "other",
     budget: "fault",
+    delayMs: RETRY_PAUSE_MS,
     tell: (c) => tell({ code: 502, message: `The upstream could not be reached: ${detailOf(c.failure)}.` }),
     rank: 30,
   },

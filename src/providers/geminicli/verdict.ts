@@ -6,7 +6,7 @@ import type { GeminiCall } from "./call.ts"
 import type { Case, Rule } from "./case.ts"
 import { statedDelay } from "./delays.ts"
 import { readProblem } from "./errors.ts"
-import { detailOf, RETRY_PAUSE_MS, RULES, SERVER_ERROR } from "./rules.ts"
+import { detailOf, RULES, SERVER_ERROR } from "./rules.ts"
 import { inArray } from "./tell.ts"
 
 export function judge(failure: Failure, call: GeminiCall, lease: Lease, context: JudgeContext): Verdict<GeminiCall> {
@@ -14,14 +14,13 @@ export function judge(failure: Failure, call: GeminiCall, lease: Lease, context:
   const rule = ruleFor(c)
   const told = rule.tell(c)
   const amend = rule.amend?.(c) ?? null
-  const retry = retryOf(rule, c)
   return {
     cause: rule.cause,
     act: rule.act(c),
-    retry,
+    retry: retryOf(rule, c),
     budget: rule.budget,
     ...(amend === null ? {} : { amend }),
-    ...(retry === "same" && rule.budget === "fault" ? { delayMs: RETRY_PAUSE_MS } : {}),
+    ...(rule.delayMs === undefined ? {} : { delayMs: rule.delayMs }),
     tell: call.form === "array" ? inArray(told) : told,
     rank: rule.rank,
     message: sentence(c),

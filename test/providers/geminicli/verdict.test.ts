@@ -245,16 +245,15 @@ describe("the request's own faults", () => {
 })
 
 describe("the way there and the server", () => {
-  test("a server's fault is tried once more, then elsewhere, and holds nothing back before the fifth in a row", () => {
+  test("a server's fault is tried elsewhere after a pause, and holds nothing back before the fifth in a row", () => {
     const failure = status(500, errors.internal())
     expect(verdict(failure)).toMatchObject({
       cause: "server_error",
-      retry: "same",
+      retry: "other",
       budget: "fault",
       delayMs: 300,
       act: { do: "backoff", after: 5 },
     })
-    expect(verdict(failure, before("server_error")).retry).toBe("other")
     expect(told(failure)).toEqual(errors.internal())
     expect(verdict(status(503, errors.unavailable(), { "retry-after": "7" })).tell).toMatchObject({
       status: 503,
@@ -266,7 +265,12 @@ describe("the way there and the server", () => {
 
   test("network faults name the stage, time-outs and empty answers have their own codes", () => {
     const refused: Failure = { kind: "network", stage: "connect", detail: "the connection was refused (ECONNREFUSED)" }
-    expect(verdict(refused)).toMatchObject({ act: { do: "none" }, retry: "same", tell: { status: 502 } })
+    expect(verdict(refused)).toMatchObject({
+      act: { do: "none" },
+      retry: "other",
+      delayMs: 300,
+      tell: { status: 502 },
+    })
     expect(told(refused).error.message).toContain("connect")
     expect(verdict({ kind: "timeout", stage: "first_byte" })).toMatchObject({ retry: "other", tell: { status: 504 } })
     expect(verdict({ kind: "empty" })).toMatchObject({ retry: "other", tell: { status: 502 } })
