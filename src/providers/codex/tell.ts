@@ -25,7 +25,11 @@ export function poolFault(): ClientError {
 }
 
 export function serverError(facts: Case): ClientError {
-  const { error, lease } = facts
+  const { error, failure, lease } = facts
+  if (failure.kind === "network") {
+    const message = `Upstream service error: it could not be reached: ${failure.stage}, ${failure.detail}.`
+    return localError(502, "UPSTREAM_ERROR", message)
+  }
   const said = error.form === "html" ? null : error.message
   const message = said === null ? "Upstream service error." : `Upstream service error: ${scrub(said, lease)}`
   return localError(502, "UPSTREAM_ERROR", message, retrySeconds(facts))

@@ -355,6 +355,12 @@ test("nothing of the operator's account reaches the client or the log", () => {
   }
 })
 
+test("a network fault is told with its stage", () => {
+  const { tell } = judge({ kind: "network", stage: "dns", detail: "the host name was not resolved (ENOTFOUND)" })
+  expect(tell.status).toBe(502)
+  expect(tell.body).toContain("dns, the host name was not resolved (ENOTFOUND)")
+})
+
 test("a network fault of several credentials at once is not theirs", () => {
   const reset: Failure = { kind: "network", stage: "reset", detail: "d" }
   expect(judge(reset).act).toMatchObject({ do: "backoff", after: 3 })
