@@ -16,6 +16,10 @@ type Step =
   | { do: "bind"; id: number; session: string }
   | { do: "reopen" }
 
+const DAY = 24 * 3_600_000
+/** Where the tests' clock begins. */
+const START = Date.UTC(2026, 5, 1, 12)
+
 // Small alphabets, so that tokens meet again as seeds, as spent ones and as those of other credentials.
 const token = fc.constantFrom("t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7")
 const id = fc.integer({ min: 1, max: 4 })
@@ -49,7 +53,11 @@ const standing = fc.constantFrom(
     strikes: 3,
   },
 )
-const until = fc.integer({ min: 1, max: 1e15 })
+// Long over, just over, and to come.
+const until = fc.oneof(
+  fc.integer({ min: 1, max: 1e15 }),
+  fc.integer({ min: -10 * DAY, max: 10 * DAY }).map((from) => START + from),
+)
 const change: fc.Arbitrary<StateChange> = fc.oneof(
   standing.map((standing) => ({ set: "standing" as const, standing })),
   fc.constantFrom(null, "invalid_grant").map((reason) => ({ set: "refresh_dead" as const, reason })),
@@ -216,6 +224,7 @@ for (const [provider, key] of [
               store.close()
               const now = clock.now
               ;({ store, clock } = open(scratch.path(), { key, now }))
+              model.prune(now)
             } else {
               take(step, model, store.source(provider), clock.now)
             }

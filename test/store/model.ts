@@ -202,4 +202,13 @@ export class Model {
     for (const [token, owner] of this.spent) if (owner === id) this.spent.delete(token)
     for (const [session, { credential }] of this.sessions) if (credential === id) this.sessions.delete(session)
   }
+
+  /** What opening forgets: marks that are over, and cooldowns whose strikes no longer count, a week after their end. */
+  prune(now: number): void {
+    const week = 7 * 24 * 3_600_000
+    for (const { cooldowns, marks } of this.credentials.values()) {
+      for (const [scope, { until }] of cooldowns) if (until < now - week) cooldowns.delete(scope)
+      for (const [model, { until }] of marks) if (until < now) marks.delete(model)
+    }
+  }
 }
