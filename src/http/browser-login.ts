@@ -9,7 +9,7 @@ import type { Logins, LoginTarget } from "./logins.ts"
 import { page } from "./pages.ts"
 import type { ProviderModule } from "./ports.ts"
 import { HttpError } from "./ports.ts"
-import { isLoopbackName, parseReturned, type Returned } from "./redirect.ts"
+import { asLocalhost, isLoopbackName, parseReturned, type Returned } from "./redirect.ts"
 import { fromElsewhere } from "./site.ts"
 import type { Visit } from "./visit.ts"
 import { acceptsHtml } from "./waiting.ts"
@@ -51,6 +51,11 @@ const REFUSED = {
   mismatch: { status: 403, code: "CSRF_MISMATCH", message: "This login was begun in another browser." },
 } as const satisfies Readonly<Record<string, Refused>>
 
+/** The same entry by the name at which the provider sends the browser back: a cookie set at another one would be missing there. */
+function moveTo(location: string): Response {
+  return new Response(null, { status: 307, headers: { location, "cache-control": "no-store" } })
+}
+
 /** The pages by which a person adds an account: entry, return, and the form for a return without the login's cookie. */
 export class BrowserLogin {
   readonly #deps: BrowserLoginDeps
@@ -63,7 +68,13 @@ export class BrowserLogin {
 
   /** `GET /{provider}/auth`: 307 to the provider, with the cookie that binds the login to this browser. */
   async enter(visit: Visit): Promise<Response> {
-    const { config, guard } = this.#deps
+    const { config, guard, module } = this.#deps
+    const { headers } = visit.request
+    if (module.oauth.loopbackPorts.length > 0 && acceptsHtml(headers)) {
+      const origin = asLocalhost(headers.get("host"))
+      const { path, query } = visit.target
+      if (origin !== null) return moveTo(`${origin}${path}${query === "" ? "" : `?${query}`}`)
+    }
     if (!config.current.basic.openLogin) {
       const presented = presentedKey(visit.request.headers, visit.target.query)
       if (presented === null) return this.#askForKey(visit, "unauthorized", "Missing API key")

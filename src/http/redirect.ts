@@ -9,6 +9,15 @@ export function redirectOrigin(host: string | null, ownPort: number): string {
   return url !== null && isLoopbackName(url.hostname) ? url.origin : `http://localhost:${ownPort}`
 }
 
+/** The origin of a request to a loopback address, with `localhost` for its name; null when that is its name, or it is not loopback. */
+export function asLocalhost(host: string | null): string | null {
+  if (host === null || !URL.canParse(`http://${host}`)) return null
+  const url = new URL(`http://${host}`)
+  if (url.hostname === "localhost" || !isLoopbackName(url.hostname) || url.pathname !== "/") return null
+  url.hostname = "localhost"
+  return url.origin
+}
+
 /** The names of loopback that authorization servers take for an installed app (RFC 8252, 7.3 and 8.3). */
 export function isLoopbackName(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname)

@@ -66,9 +66,10 @@ async function visit(url: string, finish?: (page: Page) => Promise<Response | nu
   }
 }
 
-/** The server under the name that the browser's cookies must be bound to for a fixed redirect. */
-function underLocalhost(): string {
-  return pollux.url.replace("127.0.0.1", "localhost")
+/** Begins a login without the browser, which therefore lacks its cookie; gives the provider's page. */
+async function beginElsewhere(provider: string): Promise<string> {
+  const begun = await fetch(`${pollux.url}/${provider}/auth`, { redirect: "manual" })
+  return begun.headers.get("location") ?? ""
 }
 
 async function listed(provider: string): Promise<readonly Record<string, unknown>[]> {
@@ -104,7 +105,7 @@ test("a refused consent is explained, and adds nothing", async () => {
 
 test("a ChatGPT login comes back to the loopback listener, which is open only while it is pending", async () => {
   openai.visit(openai.addAccount({ email: "grace.hopper@example.com" }))
-  const page = await visit(`${underLocalhost()}/codex/auth`)
+  const page = await visit(`${pollux.url}/codex/auth`)
   expect(page.status).toBe(202)
   expect(page.text).toStartWith("Success")
   expect(page.text).not.toContain("grace.hopper@example.com")
@@ -124,10 +125,10 @@ test("a login that comes back without its cookie is finished with the Pollux key
     const [response] = await Promise.all([page.waitForNavigation(), page.click("button")])
     return response
   }
-  const refused = await visit(`${pollux.url}/codex/auth`, typing("not-the-key"))
+  const refused = await visit(await beginElsewhere("codex"), typing("not-the-key"))
   expect(refused.status).toBeGreaterThanOrEqual(400)
   expect(await listed("codex")).toHaveLength(before.length)
-  const finished = await visit(`${pollux.url}/codex/auth`, typing(pollux.key))
+  const finished = await visit(await beginElsewhere("codex"), typing(pollux.key))
   expect(finished.status).toBe(202)
   expect(finished.text).toStartWith("Success")
   expect(await listed("codex")).toHaveLength(before.length + 1)
@@ -135,9 +136,7 @@ test("a login that comes back without its cookie is finished with the Pollux key
 
 test("a callback that another browser was lured to is refused without an exchange", async () => {
   google.signIn(google.addAccount())
-  const authorize = await fetch(`${pollux.url}/geminicli/auth`, { redirect: "manual" })
-  const location = authorize.headers.get("location") ?? ""
-  const consent = await fetch(location, { redirect: "manual" })
+  const consent = await fetch(await beginElsewhere("geminicli"), { redirect: "manual" })
   const before = google.seen("token").length
   const page = await visit(consent.headers.get("location") ?? "")
   expect(page.status).toBe(403)

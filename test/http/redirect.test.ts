@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { parsePasted, parseReturned, redirectOrigin } from "../../src/http/redirect.ts"
+import { asLocalhost, parsePasted, parseReturned, redirectOrigin } from "../../src/http/redirect.ts"
 
 const LOOPBACK = /^http:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/
 
@@ -31,6 +31,22 @@ describe("the way back", () => {
       fc.webAuthority({ withPort: true, withIPv4: true, withIPv6: true, withUserInfo: true }),
     )
     fc.assert(fc.property(hosts, (host) => expect(redirectOrigin(host, 8188)).toMatch(LOOPBACK)))
+  })
+})
+
+describe("a loopback address by the name localhost", () => {
+  test.each([
+    ["127.0.0.1:8188", "http://localhost:8188"],
+    ["[::1]:9000", "http://localhost:9000"],
+    ["a@127.0.0.1:80", "http://localhost"],
+    ["localhost:8188", null],
+    ["pool.example", null],
+    ["10.0.0.1:8188", null],
+    ["127.0.0.1/evil", null],
+    ["", null],
+    [null, null],
+  ])("of Host %p is %p", (host, origin) => {
+    expect(asLocalhost(host)).toBe(origin)
   })
 })
 
