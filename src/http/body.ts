@@ -1,4 +1,5 @@
 import { codingOf, decode } from "./coding.ts"
+import { isTooDeep } from "./nesting.ts"
 import { HttpError } from "./ports.ts"
 
 /** Largest request body in bytes, counted after decoding. */
@@ -71,9 +72,10 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true })
 
 /**
  * A body as JSON, of any shape.
- * @throws HttpError invalid_json, also for what is not UTF-8
+ * @throws HttpError invalid_json, also for what is not UTF-8 or nested too deeply
  */
 export function parseJson(bytes: Uint8Array): unknown {
+  if (isTooDeep(bytes)) throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
   try {
     return JSON.parse(UTF8.decode(bytes))
   } catch {

@@ -169,3 +169,11 @@ test.each([
 ])("content type %p is JSON: %p", (type, is) => {
   expect(saysJson(new Headers(type === null ? {} : { "content-type": type }))).toBe(is)
 })
+
+test("bodies that are nothing but brackets are refused before they occupy the parser for seconds", () => {
+  for (const text of ["[".repeat(15_000_000), '{"a":'.repeat(3_000_000)]) {
+    const began = performance.now()
+    expect(() => parseJson(new TextEncoder().encode(text))).toThrow("invalid JSON")
+    expect(performance.now() - began).toBeLessThan(500)
+  }
+})

@@ -1,4 +1,6 @@
 /** Client body -> upstream body (spec codex 3). The body is parsed once and serialised at most once. */
+
+import { isTooDeep } from "../../http/nesting.ts"
 import { HttpError } from "../../http/ports.ts"
 import {
   FIELD_RULES,
@@ -12,7 +14,6 @@ import {
 } from "./fields.ts"
 import { hasOrphanOutput } from "./items.ts"
 import { isObject, type Json } from "./json.ts"
-import { isTooDeep } from "./nesting.ts"
 
 /** The client's body, understood as far as it must be. */
 export interface Parsed {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
+import { isTooDeep } from "../../../src/http/nesting.ts"
 import { HttpError } from "../../../src/http/ports.ts"
-import { isTooDeep } from "../../../src/providers/codex/nesting.ts"
 import { isLite, normalise, normaliseCompact, parseBody } from "../../../src/providers/codex/request.ts"
 import { refuseCompact, refuseResponses } from "../../fakes/openai/rules.ts"
 

@@ -57,13 +57,15 @@ describe("a body that is not exactly one JSON object", () => {
     ["a byte order mark", "\uFEFF{}"],
     ["a comment", "{}//"],
     ["single quotes", "{'a':1}"],
+    ["deep nesting", deep],
+    ["deep nesting inside a request", `{"contents":[],"x":${deep}}`],
+    ["15 million brackets", "[".repeat(15_000_000)],
   ])("%s is no JSON", (_, body) => expect(faultOf(body)).toBe("invalid_json"))
 
   test.each([
     ["an array", "[]"],
     ["a text", '"{}"'],
     ["null", "null"],
-    ["deep nesting", deep],
   ])("%s is no request", (_, body) => expect(faultOf(body)).toBe("invalid_request"))
 
   test("bytes that are not UTF-8 are refused", () => {
