@@ -39,7 +39,26 @@ export const PREPARE: Readonly<Record<Need, (root: string) => Promise<void>>> = 
   async curl(root) {
     if (Bun.which("curl") === null) await installFromDebian(root, "curl", "to run the snippet of that name")
   },
+
+  async python3(root) {
+    if (Bun.which("python3") === null) await installFromDebian(root, "python3", "to play the service manager")
+  },
+
+  async systemd(root) {
+    if (Bun.which("systemd-analyze") === null) await installFromDebian(root, "systemd", "to check the service's unit")
+  },
+
+  async zsh(root) {
+    if (Bun.which("zsh") === null) await installFromDebian(root, "zsh", "to run its completion")
+  },
+
+  async fish(root) {
+    if (Bun.which("fish") === null) await installFromDebian(root, "fish", "to run its completion")
+  },
 }
+
+/** Made ready one after the other, since apt runs only once at a time. */
+export const FROM_DEBIAN: ReadonlySet<Need> = new Set(["chromium", "curl", "python3", "systemd", "zsh", "fish"])
 
 export function findChromium(): string | null {
   return Bun.which("chromium") ?? Bun.which("chromium-browser")

@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path"
 
 /** Something that must be made ready before a suite can run. */
-export type Need = "executable" | "clients" | "chromium" | "curl"
+export type Need = "executable" | "clients" | "chromium" | "curl" | "python3" | "systemd" | "zsh" | "fish"
 
 /** Files that one runner process takes together. */
 export interface Suite {
@@ -22,6 +22,10 @@ const NEEDS: readonly { readonly need: Need; readonly shows: RegExp }[] = [
   { need: "clients", shows: /\/support\/(?:clients|snippets)\.ts"/ },
   { need: "chromium", shows: /from "playwright-core"/ },
   { need: "curl", shows: /^ {2}curl: \[/m },
+  { need: "python3", shows: /\/support\/(?:datagrams|confined)\.ts"/ },
+  { need: "systemd", shows: /\/support\/(?:systemd|confined)\.ts"/ },
+  { need: "zsh", shows: /^ {2}async zsh\(/m },
+  { need: "fish", shows: /^ {2}async fish\(/m },
 ]
 
 /** Codex logins come back to fixed ports of this machine. */
