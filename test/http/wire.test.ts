@@ -68,7 +68,7 @@ test("a body that is not sent, or sent in drops, is given up (B8)", async () => 
   const { port } = listener.listen("127.0.0.1", 0)
   const drip = Array.from({ length: 40 }, (_, n) => ({ after: n * 200, bytes: "a" }))
   const head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
-  const answers = await Promise.all([[], drip].map((then) => sendRaw(head, { port, ms: 9_000, then })))
+  const answers = await Promise.all([[], drip].map((later) => sendRaw(head, { port, ms: 9_000, later })))
   for (const answer of answers) expect([answer.closed, answer.text]).toEqual([true, ""])
   await listener.stop(true)
 }, 12_000)

@@ -17,19 +17,19 @@ export interface RawOptions {
   /** Stop listening as soon as this has been received. */
   readonly until?: RegExp
   /** Further bytes, each `after` milliseconds from the start. */
-  readonly then?: readonly { readonly after: number; readonly bytes: string | Uint8Array }[]
+  readonly later?: readonly { readonly after: number; readonly bytes: string | Uint8Array }[]
 }
 
 /** Sends bytes as they are over a TCP connection of their own: what no HTTP client would send. */
 export function sendRaw(bytes: string | Uint8Array, options: RawOptions): Promise<RawAnswer> {
-  const { port, hostname = "127.0.0.1", ms = 1_000, until, then = [] } = options
+  const { port, hostname = "127.0.0.1", ms = 1_000, until, later = [] } = options
   return new Promise((resolve) => {
     const started = performance.now()
     let text = ""
     const timers: Timer[] = []
     const socket: Socket = connect(port, hostname, () => {
       write(bytes)
-      for (const more of then) timers.push(setTimeout(() => write(more.bytes), more.after))
+      for (const more of later) timers.push(setTimeout(() => write(more.bytes), more.after))
     })
     const write = (part: string | Uint8Array) => {
       if (socket.destroyed) return
