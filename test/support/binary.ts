@@ -29,6 +29,8 @@ export interface StartOptions {
   readonly program?: Program
   /** Arguments; default none, which serves. */
   readonly args?: readonly string[]
+  /** Program and arguments that run the executable in their own place. */
+  readonly through?: readonly string[]
   /** Time to the first "listening" line, in milliseconds. */
   readonly startWithin?: number
 }
@@ -94,7 +96,7 @@ export async function startPollux(options: StartOptions = {}): Promise<Running> 
 
   const start = async () => {
     const from = stdout.length
-    const started = Bun.spawn([binary, ...(options.args ?? [])], {
+    const started = Bun.spawn([...(options.through ?? []), binary, ...(options.args ?? [])], {
       cwd,
       stdin: "ignore",
       stdout: "pipe",
