@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { searchLeaks } from "../../test/support/leaks.ts"
 import { capture } from "./capture.ts"
-import { indent, KEPT, PREPARE } from "./needs.ts"
+import { FROM_DEBIAN, indent, KEPT, PREPARE } from "./needs.ts"
 import { runSuites } from "./runner.ts"
 import { groupSuites, type Need, type Suite } from "./suites.ts"
 
@@ -68,7 +68,7 @@ function preparer(): (need: Need) => Promise<string | null> {
     }
   }
   return (need) => {
-    if (need !== "chromium" && need !== "curl") return attempt(need)
+    if (!FROM_DEBIAN.has(need)) return attempt(need)
     const turn = apt.then(() => attempt(need))
     apt = turn
     return turn

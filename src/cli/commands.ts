@@ -12,6 +12,7 @@ import { keyRotate } from "./key-rotate.ts"
 import { login } from "./login.ts"
 import { reload } from "./reload.ts"
 import { serve } from "./serve.ts"
+import { serviceCommands } from "./service.ts"
 import { status } from "./status.ts"
 import { usage } from "./usage.ts"
 
@@ -33,5 +34,6 @@ export const commands: readonly Command[] = [
   keyRevoke,
   keyRotate,
   doctor,
+  ...serviceCommands,
   createCompletion(() => commands),
 ]

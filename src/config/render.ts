@@ -39,13 +39,14 @@ export function defaultOf(field: Field<unknown>): string {
     : `Default ${literal(field.initial)}${unit}: ${field.why}.`
 }
 
-function renderField(field: Field<unknown>, value: TomlValue | undefined): string[] {
+function renderField(field: Field<unknown>, value: TomlValue | null | undefined): string[] {
   const line = assignment(field.key, value ?? field.example)
-  const set = field.shown || value !== undefined
+  const set = value !== null && (field.shown || value !== undefined)
   return [...comment(field.means), ...comment(defaultOf(field)), set ? line : `# ${line}`, ""]
 }
 
-type Values = Readonly<Record<string, TomlValue>>
+/** Null leaves a key out, as a comment, that would otherwise stand there. */
+type Values = Readonly<Record<string, TomlValue | null>>
 
 function renderSection(section: Section, values: Values): string[] {
   const fields = Object.values(section.fields)
@@ -80,11 +81,16 @@ export function renderExample(): string {
   )
 }
 
-/** The `config.toml` that `pollux init` writes: reachable from this machine only, no login without the key. */
-export function renderInit(own: { readonly key: string }): string {
+/**
+ * The `config.toml` that `pollux init` writes: reachable from this machine only, no login without the key.
+ * @param own the key; null where it is kept elsewhere, as for a service
+ */
+export function renderInit(own: { readonly key: string | null }): string {
   return render(
     [
-      "Configuration of Pollux. It holds a key: keep it to yourself (mode 0600).",
+      own.key === null
+        ? "Configuration of Pollux. It holds no key: that is in the file pollux_key beside it."
+        : "Configuration of Pollux. It holds a key: keep it to yourself (mode 0600).",
       "`pollux check` finds every mistake in it; `pollux reload` applies changes to a running server.",
       "Lines that begin with # show keys that may be left out.",
     ],

@@ -29,15 +29,6 @@ export async function listenForDatagrams(name: string): Promise<Manager> {
   })
   const lines: unknown[] = []
   const received: Datagram[] = []
-  void (async () => {
-    const decoder = new TextDecoder()
-    let rest = ""
-    for await (const chunk of child.stdout) {
-      const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n")
-      rest = parts.pop() ?? ""
-      for (const line of parts) take(JSON.parse(line))
-    }
-  })()
   const take = (line: unknown) => {
     lines.push(line)
     const { text, monotonic } = Object(line)
@@ -48,6 +39,15 @@ export async function listenForDatagrams(name: string): Promise<Manager> {
     })
     received.push({ fields: Object.fromEntries(fields), at: Number(monotonic) })
   }
+  void (async () => {
+    const decoder = new TextDecoder()
+    let rest = ""
+    for await (const chunk of child.stdout) {
+      const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n")
+      rest = parts.pop() ?? ""
+      for (const line of parts) take(JSON.parse(line))
+    }
+  })()
   await until("the datagram listener listens", () => lines.length > 0)
   return {
     received,
