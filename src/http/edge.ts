@@ -166,6 +166,7 @@ export function createEdge(deps: EdgeDeps): Edge {
     drain() {
       draining = true
       feeds.close()
+      desk.drain()
     },
     active: () => listener.active + desk.active,
     ended(inbound) {

@@ -98,6 +98,11 @@ export class LoginTable {
     return this.#open.get(login.id)?.claimed === false
   }
 
+  /** Every login that nobody has come back for yet. */
+  idle(): readonly Login[] {
+    return [...this.#open.values()].filter((entry) => !entry.claimed).map((entry) => entry.login)
+  }
+
   /** A provider's login by its id, with its result once it has ended. */
   find(provider: string, id: string): { readonly login: Login; readonly result: LoginResult | null } | null {
     const open = this.#open.get(id)

@@ -171,6 +171,12 @@ export class Logins {
     return this.table.find(login.provider, login.id)?.result ?? null
   }
 
+  /** Ends what nobody has come back for: from now on nobody can, and who waits for it need not hold the drain up. */
+  drain(): void {
+    const message = "Pollux was stopped before the login was finished; begin anew once it runs again"
+    for (const login of this.table.idle()) this.fail(login, "STOPPED", message)
+  }
+
   close(): void {
     for (const cancel of this.#timers.values()) cancel()
     this.#timers.clear()

@@ -71,6 +71,11 @@ export class OAuthDesk {
     return sum
   }
 
+  /** Ends the logins that can no longer be finished. */
+  drain(): void {
+    this.#logins.drain()
+  }
+
   close(): void {
     this.#logins.close()
     for (const port of this.#ports.values()) port.close()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import type { DeviceFlow, Exchanged } from "../../src/http/ports.ts"
+import { until } from "../support/wait.ts"
 import { clientKey, testConfig } from "./support/config.ts"
 import { bench, posted } from "./support/edge.ts"
 import { toyOAuth } from "./support/toy.ts"
@@ -35,6 +36,31 @@ describe("a login begun with the key", () => {
       credential: 7,
       email: "j***@example.com",
     })
+  })
+
+  test("is over when the process drains, so that who waits for it does not hold that up", async () => {
+    const { ask, edge } = bench()
+    const waiting = await begun(await ask("/toy/login", { method: "POST" }))
+    const outcome = ask(`/toy/login/${waiting.id}?wait=60`)
+    edge.drain()
+    expect(await (await outcome).json()).toMatchObject({ id: waiting.id, status: "failed", reason: "STOPPED" })
+    expect((await ask("/toy/login", { method: "POST" })).status).toBe(503)
+  })
+
+  test("that somebody has come back for is carried through a drain", async () => {
+    const oauth = toyOAuth("toy")
+    const { ask, edge } = bench({ oauth })
+    const answer = Promise.withResolvers<Exchanged>()
+    oauth.result = () => answer.promise
+    const login = await begun(await ask("/toy/login", { method: "POST" }))
+    const finished = ask("/toy/login:finish", posted({ code: "c", state: login.state }))
+    await until("the code is being exchanged", () => oauth.exchanged.length > 0)
+    edge.drain()
+    answer.resolve({
+      kind: "ok",
+      tokens: { accessToken: "a", refreshToken: "r", expiresAt: 1, idToken: null },
+    })
+    expect(await (await finished).json()).toMatchObject({ id: login.id, status: "done" })
   })
 
   test("may be finished with the address that a person pasted", async () => {
