@@ -41,6 +41,7 @@ const ENDPOINTS: readonly Endpoint[] = rows(section("HTTP endpoints")).flatMap(
   },
 )
 
+/** Some of these begin logins: /codex/auth listens on port 1455 or 1457 until the process ends. */
 async function status(
   endpoint: Endpoint,
   key: string | null,
