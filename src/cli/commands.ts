@@ -5,6 +5,7 @@ import { createCompletion } from "./completion.ts"
 import { credentialCommands } from "./credential.ts"
 import { doctor } from "./doctor.ts"
 import { explain } from "./explain.ts"
+import { health } from "./health.ts"
 import { importCommand } from "./import.ts"
 import { init } from "./init.ts"
 import { keyAdd, keyList, keyRevoke } from "./key.ts"
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   keyRevoke,
   keyRotate,
   doctor,
+  health,
   ...serviceCommands,
   createCompletion(() => commands),
 ]
