@@ -48,7 +48,11 @@ const REFUSED = {
     code: "OAUTH_SESSION_MISSING",
     message: "This login has expired, was finished already, or was begun before Pollux was restarted. Begin anew.",
   },
-  mismatch: { status: 403, code: "CSRF_MISMATCH", message: "This login was begun in another browser." },
+  mismatch: {
+    status: 403,
+    code: "CSRF_MISMATCH",
+    message: "This login has expired, was finished already, or was begun in another browser. Begin anew.",
+  },
 } as const satisfies Readonly<Record<string, Refused>>
 
 /** The same entry by the name at which the provider sends the browser back: a cookie set at another one would be missing there. */
