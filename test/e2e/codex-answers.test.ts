@@ -73,7 +73,7 @@ test("codex 10.8: no new attempt begins after retry_window, and each credential 
   const started = performance.now()
   const response = await system.ask()
   expect(response.status).toBe(504)
-  expect(performance.now() - started).toBeLessThan(3_000)
+  expect(performance.now() - started).toBeLessThan(6_000)
   expect(system.sent().length).toBeLessThan(4)
   system.openai.clearFaults()
   const limit = { kind: "usage_limit", resetsAt: inSeconds(600) } as const
@@ -167,7 +167,7 @@ test("codex 10.11: a stream that breaks after content ends in the caller's own k
 })
 
 test("codex 10.11: bytes split anywhere arrive as the same events, and nothing cuts a stream that is merely slow", async () => {
-  await using system = await CodexSystem.start({ extra: "idle_timeout = 1\n", openai: { eventDelayMs: 150 } })
+  await using system = await CodexSystem.start({ extra: "idle_timeout = 2\n", openai: { eventDelayMs: 250 } })
   system.openai.fault(system.account(0), { kind: "chunks", size: 1 })
   const { text } = await system.stream("Grüße 日本語 😀", CLI)
   expect(eventNames(text).at(-1)).toBe("response.completed")

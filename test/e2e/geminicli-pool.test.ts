@@ -178,7 +178,7 @@ test("geminicli 11.6: when all are limited the answer is 429 with the earliest r
 
 test("geminicli 11.6: a limit that ends within max_wait is waited for", async () => {
   await using system = await GeminiSystem.start()
-  system.google.fault({ on: "generate", status: 429, body: errors.rateLimited(MODEL, "0.4s") })
+  system.google.fault({ on: "generate", status: 429, body: errors.rateLimited(MODEL, "2s") })
   await system.ask()
   expect((await system.only()).cooldowns).toHaveLength(1)
   const response = await system.ask("patience")

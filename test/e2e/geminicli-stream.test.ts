@@ -50,8 +50,8 @@ test("geminicli 11.9: the array form is closed properly when the upstream breaks
 })
 
 test("geminicli 11.9: silence shorter than idle_timeout is waited for, longer silence ends in an error event, and no total cuts a slow stream", async () => {
-  await using system = await GeminiSystem.start({ extra: { idle_timeout: 1 }, google: { eventDelayMs: 250 } })
-  system.google.fault({ on: "generate", stream: { kind: "pause", after: 2, ms: 500 } })
+  await using system = await GeminiSystem.start({ extra: { idle_timeout: 2 }, google: { eventDelayMs: 250 } })
+  system.google.fault({ on: "generate", stream: { kind: "pause", after: 2, ms: 800 } })
   const slow = await (await system.stream("a b c d e f g h i j k l m n o p q r s t u v w x y z")).text()
   expect(textOf(eventsOf(slow))).toEndWith("and that is all.")
   system.google.fault({ on: "generate", stream: { kind: "stall", after: 2 } })
