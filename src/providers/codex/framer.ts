@@ -27,6 +27,8 @@ export interface FramerParts {
   readonly headers: Headers
   /** The caller is a Codex client: it reads items as they come and gets every byte of the last event as sent. */
   readonly codex: boolean
+  /** Largest event; default as the scanner has it. */
+  readonly maxFrameBytes?: number
 }
 
 /**
@@ -38,19 +40,23 @@ export class ResponseFramer implements Framer {
   events = 0
   failure: Failure | null = null
 
-  private readonly scanner = new SseScanner()
+  private readonly scanner: SseScanner
   private readonly items = new ItemList()
   /** Bytes of the frame begun in earlier chunks. */
   private carried = 0
   /** Whether those bytes were kept back; null while that is not decided. */
   private holding: boolean | null = null
   private ended = false
+  /** An event was too large to be one. */
+  private broken = false
   /** Where the last event's data lies, for its sequence number. */
   private last: Uint8Array | null = null
   private lastStart = 0
   private lastEnd = 0
 
-  constructor(private readonly parts: FramerParts) {}
+  constructor(private readonly parts: FramerParts) {
+    this.scanner = new SseScanner(parts.maxFrameBytes)
+  }
 
   get usage() {
     return this.parts.notes.usage
@@ -68,7 +74,7 @@ export class ResponseFramer implements Framer {
     return this.parts.notes.lateError
   }
   get incomplete(): boolean {
-    return this.phase !== "done"
+    return this.phase !== "done" || this.broken
   }
   get keepAlive(): Uint8Array | null {
     if (this.phase === "done") return null
@@ -80,7 +86,7 @@ export class ResponseFramer implements Framer {
 
   push(chunk: Uint8Array): Uint8Array | null {
     const { scanner } = this
-    if (scanner.overflowed) return chunk
+    if (scanner.overflowed) return null
     const held = this.holding === true ? scanner.tail() : null
     scanner.feed(chunk)
     /** Pieces to write instead of the chunk; null while the chunk will do. */
@@ -112,8 +118,18 @@ export class ResponseFramer implements Framer {
       this.carried = 0
       this.holding = null
     }
-    if (scanner.overflowed) return joined(held === null ? [] : [held], out, chunk.subarray(from))
+    if (scanner.overflowed) return this.breakOff(joined(held === null ? [] : [held], out, chunk.subarray(from)))
     return this.keepTail(chunk, out, from, at)
+  }
+
+  /** An event beyond all measure: what comes behind it cannot be told from it, so that the stream ends here. */
+  private breakOff(written: Uint8Array): Uint8Array {
+    const fault: Failure = { kind: "cut", detail: "an event of the upstream is too large" }
+    this.broken = this.phase !== "done"
+    if (this.phase === "opening") this.failure = fault
+    const last = this.end(fault)
+    this.phase = "done"
+    return last === null ? written : Buffer.concat([written, last])
   }
 
   end(fault: Failure | null): Uint8Array | null {

@@ -250,6 +250,21 @@ test("an open frame is closed by a blank line before the last event, at every cu
   }
 })
 
+test("an event beyond all measure ends the stream with an error, and nothing behind it is written", () => {
+  const begun = events.slice(0, 6).map(frame).join("")
+  for (const codex of [false, true]) {
+    const notes = new AnswerNotes(NO_LIMITS, () => NOW)
+    const framer = new ResponseFramer({ notes, headers: new Headers(), codex, maxFrameBytes: 4_096 })
+    const written = [begun, `data: {"filler":"${"x".repeat(3_000)}`, "x".repeat(3_000), "more"].map((text) =>
+      Buffer.from(framer.push(bytes(text)) ?? []).toString("utf8"),
+    )
+    expect(written[2]).toMatch(/^x{3000}\n\nevent: (?:error|response\.failed)\ndata: .+\n\n$/)
+    expect(written[3]).toBe("")
+    expect(framer).toMatchObject({ phase: "done", incomplete: true, failure: null })
+    expect(framer.end(null)).toBeNull()
+  }
+})
+
 test("a last event without its blank line counts, and is closed", () => {
   for (const missing of [1, 2]) {
     const stream = bytes(whole).slice(0, -missing)
