@@ -103,7 +103,8 @@ export class LiveStream implements Ticking {
       else return
     } else if (!this.clientBehind && now >= this.upstreamAt + idleTimeoutMs) {
       const fault: Failure = { kind: "timeout", stage: "idle" }
-      this.finish("idle", fault, fault)
+      if (framer.whole === true) this.finish("complete", fault, null)
+      else this.finish("idle", fault, fault)
     } else {
       const { keepAlive } = framer
       if (this.clientBehind || now < this.writtenAt + KEEP_ALIVE_MS || keepAlive === null || !framer.betweenFrames)
@@ -149,6 +150,7 @@ export class LiveStream implements Ticking {
       if (this.over) return
       const fault = brokenAnswer(error)
       if (framer.phase === "done") this.finish("complete", null, null)
+      else if (framer.whole === true) this.finish("complete", fault, null)
       else this.finish("cut", fault, fault)
       await this.cancelUpstream()
     }

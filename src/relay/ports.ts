@@ -146,6 +146,11 @@ export interface Framer extends Notes {
   readonly events: number
   /** While opening: the failure found in the stream, or null. */
   readonly failure: Failure | null
+  /**
+   * While flowing, where a protocol has no event that ends it: whether the client has a whole answer, though more may follow.
+   * A fault is then no cut any more. Absent: never.
+   */
+  readonly whole?: boolean
   /** At a clean EOF: whether it ended without the protocol's terminal event (a cut). */
   readonly incomplete: boolean
   /** What to send after 15 s of silence. Must be valid between frames only; the relay asks only when `betweenFrames`. */

@@ -273,7 +273,7 @@ export class SseScanner {
       this.enter(NONE, 0)
       return
     }
-    this.carry = new Uint8Array(Math.max(256, rest * 2))
+    this.carry = new Uint8Array(this.room(Math.max(256, rest)))
     this.carry.set(chunk.subarray(from))
     this.bytes = this.carry.subarray(0, rest)
     this.start = this.end = 0
@@ -302,7 +302,7 @@ export class SseScanner {
       return false
     }
     if (carry.length < had + piece) {
-      carry = new Uint8Array((had + piece) * 2)
+      carry = new Uint8Array(this.room(had + piece))
       carry.set(this.bytes)
       this.carry = carry
     }
@@ -311,6 +311,11 @@ export class SseScanner {
     this.bytes = carry.subarray(0, had + piece)
     this.nextCr = -1
     return true
+  }
+
+  /** Size of a buffer for a frame of which `length` bytes are there: room to grow, but not beyond what a frame may have. */
+  private room(length: number): number {
+    return Math.max(length, Math.min(length * 2, this.maxFrameBytes + PIECE))
   }
 
   private overflow(): false {

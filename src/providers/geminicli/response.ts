@@ -141,6 +141,11 @@ export class StreamFramer implements Framer {
     this.#scanner = new SseScanner(maxFrameBytes)
   }
 
+  /** The last candidate has finished; a chunk with the usage may follow. */
+  get whole(): boolean {
+    return this.#finished
+  }
+
   get usage(): TokenUsage | null {
     return this.#usage === null ? null : readUsage(this.#usage)
   }

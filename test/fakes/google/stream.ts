@@ -62,7 +62,10 @@ export async function writeStream(
   }
   if (fault !== null && "after" in fault && fault.after >= events.length) {
     if (fault.kind === "stall") return closed
-    if (fault.kind === "cut") return void response.destroy()
+    if (fault.kind === "cut") {
+      await sleep(5)
+      return void response.destroy()
+    }
     if (fault.kind === "error") await write(`data: ${JSON.stringify(fault.event)}${eol}${eol}`)
   }
   response.end()
