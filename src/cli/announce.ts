@@ -9,6 +9,8 @@ export type Announced =
   | {
       readonly kind: "reloaded"
       readonly url: string
+      /** Names of the keys that differ from before. */
+      readonly changed: readonly string[]
       /** Id of the key that the server's stored tokens are under. */
       readonly encryptionKeyId: string | null
     }
@@ -42,18 +44,23 @@ export function classify(error: ServerError, url: string): Announced {
 
 function told(outcome: Reloaded, url: string): Announced {
   return outcome.ok
-    ? { kind: "reloaded", url, encryptionKeyId: outcome.encryptionKeyId }
+    ? { kind: "reloaded", url, changed: outcome.changed, encryptionKeyId: outcome.encryptionKeyId }
     : { kind: "refused", why: outcome.problems.map(escapeControls).join("\n") }
 }
 
 /**
  * Says on standard error whether a change is in force.
+ * @param name of the key that was changed; a server that saw no change of it runs with another file
  * @param late what follows when it is not in force yet
  * @returns the exit code of a command that has changed the file
  */
-export function report(announced: Announced, io: Io, late: string): number {
+export function report(announced: Announced, io: Io, name: string, late: string): number {
   switch (announced.kind) {
     case "reloaded":
+      if (!announced.changed.includes(name)) {
+        io.err(`pollux: the server at ${announced.url} has seen no change: it runs with another configuration\n`)
+        return EXIT.failure
+      }
       io.err(`The server at ${announced.url} uses it now.\n`)
       return EXIT.ok
     case "absent":

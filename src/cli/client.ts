@@ -1,3 +1,4 @@
+import { isLoopback } from "../config/address.ts"
 import { loadConfig } from "../config/load.ts"
 import { codex, geminicli } from "../config/schema.ts"
 import { EXIT } from "../observe/exit.ts"
@@ -22,7 +23,7 @@ export const client: Command = {
   exits: [EXIT.config],
   async run(input, io) {
     const name = input.args[0] ?? ""
-    let facts: SnippetFacts
+    let facts: Found
     try {
       const { option } = input
       facts = findFacts({ config: option("config"), server: option("server"), key: input.has("print-key") }, io)
@@ -31,12 +32,18 @@ export const client: Command = {
       io.err(`${error.message}\n`)
       return error.exitCode
     }
+    if (facts.hint !== null && !input.has("json")) io.err(`${facts.hint}\n`)
     const parts = SNIPPETS[name]?.parts(facts) ?? []
     io.out(
       input.has("json") ? `${JSON.stringify({ client: name, url: facts.url, parts }, null, 2)}\n` : snippetText(parts),
     )
     return EXIT.ok
   },
+}
+
+interface Found extends SnippetFacts {
+  /** What else to know, for people. */
+  readonly hint: string | null
 }
 
 interface Asked {
@@ -46,8 +53,11 @@ interface Asked {
   readonly key: boolean
 }
 
+const ELSEWHERE =
+  "For a client on another machine, give the address that it reaches this one by: --server http://HOST:PORT"
+
 /** @throws ServerError when neither the configuration nor `--server` tells the address, or the key is wanted and not known */
-function findFacts(asked: Asked, io: Pick<Io, "env" | "cwd">): SnippetFacts {
+function findFacts(asked: Asked, io: Pick<Io, "env" | "cwd">): Found {
   const named = asked.server === null ? null : parseServer(asked.server)
   if (named !== null && !named.ok) throw new ServerError(`pollux: ${named.problem}`, EXIT.usage)
   const loaded = loadConfig({ explicitPath: asked.config, env: io.env, cwd: io.cwd })
@@ -61,6 +71,7 @@ function findFacts(asked: Asked, io: Pick<Io, "env" | "cwd">): SnippetFacts {
       throw new ServerError("pollux: --print-key: there is neither a configuration nor POLLUX_KEY", EXIT.config)
     return {
       url: named.url,
+      hint: null,
       key,
       codexModel: firstOf(codex.modelList.absent()),
       geminiModel: firstOf(geminicli.modelList.absent()),
@@ -75,6 +86,7 @@ function findFacts(asked: Asked, io: Pick<Io, "env" | "cwd">): SnippetFacts {
   }
   return {
     url: named?.url ?? serverUrl(basic.listenAddr, basic.listenPort),
+    hint: named === null && !isLoopback(basic.listenAddr) ? ELSEWHERE : null,
     key: asked.key ? basic.polluxKey : null,
     codexModel: firstOf(providers.codex.modelList, codex.modelList.absent()),
     geminiModel: firstOf(providers.geminicli.modelList, geminicli.modelList.absent()),

@@ -10,7 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { loadConfig, readText } from "../config/load.ts"
@@ -96,7 +96,8 @@ function write({ path, shown, text: before }: ConfigFile, text: string): void {
   const handle = openSync(draft, "wx", 0o600)
   try {
     try {
-      writeSync(handle, text)
+      // Not writeSync, which may write less than all of it when the disk is full.
+      writeFileSync(handle, text)
       fsyncSync(handle)
     } finally {
       closeSync(handle)

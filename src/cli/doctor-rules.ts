@@ -1,4 +1,5 @@
 /** What the doctor makes of what it sees. Pure. */
+import type { Config } from "../config/types.ts"
 import { escapeControls } from "../observe/escape.ts"
 import { showId } from "./ids.ts"
 import type { List } from "./shapes.ts"
@@ -89,6 +90,32 @@ export function credentialFinding({ provider, counts, credentials }: List): Find
   if ((counts.ready ?? 0) > 0) return waiting.length > 0 ? warn(check, says, cure) : ok(check, says)
   const passing = PASSING.some((state) => (counts[state] ?? 0) > 0)
   return passing ? warn(check, `none is ready: ${says}`, cure) : fail(check, `none can serve: ${says}`, cure)
+}
+
+/** What in the file has outlived its use. */
+export function leftoverFindings({ basic, keys }: Config, now: number): readonly Finding[] {
+  const expired = keys.filter(({ expiresAt }) => expiresAt !== null && now >= expiresAt).map(({ name }) => name)
+  const old = basic.previousEncryptionKeys.length
+  return [
+    ...(old > 0
+      ? [
+          warn(
+            "encryption",
+            `the file still holds ${old} old ${old === 1 ? "key" : "keys"}`,
+            "pollux key rotate --finish, once the server runs",
+          ),
+        ]
+      : []),
+    ...(expired.length > 0
+      ? [
+          warn(
+            "client keys",
+            `expired: ${expired.join(", ")}`,
+            expired.map((name) => `pollux key revoke ${name}`).join("; "),
+          ),
+        ]
+      : []),
+  ]
 }
 
 /** A URL without what may be a password in it. */

@@ -2,7 +2,7 @@ import { loadConfig } from "../config/load.ts"
 import { EXIT } from "../observe/exit.ts"
 import { type Command, type Input, type Io, JSON_OPTION, SERVER_OPTIONS } from "./command.ts"
 import { checkDatabase, checkEnvironment, checkRunning, checkServer, checkUpstream } from "./doctor-checks.ts"
-import { type Finding, fail, ok, warn } from "./doctor-rules.ts"
+import { type Finding, fail, leftoverFindings, ok, warn } from "./doctor-rules.ts"
 import { createPaint, type Paint } from "./paint.ts"
 import { connect, findTarget, ServerError, type Target } from "./server.ts"
 
@@ -35,6 +35,7 @@ async function examine(input: Input, io: Io): Promise<readonly Finding[]> {
     findings.push(ok("configuration", `${loaded.path} is valid`))
     for (const text of loaded.warnings) findings.push(warn("configuration", text, null))
     findings.push(...checkDatabase(loaded.config, io.cwd), ...checkEnvironment(io.env, loaded.config))
+    findings.push(...leftoverFindings(loaded.config, Date.now()))
   } else if (!elsewhere || !loaded.missing) {
     for (const problem of loaded.problems) findings.push(fail("configuration", problem, null))
   }

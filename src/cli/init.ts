@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { closeSync, constants, openSync, writeSync } from "node:fs"
+import { closeSync, constants, openSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { renderInit } from "../config/render.ts"
 import { EXIT } from "../observe/exit.ts"
@@ -25,7 +25,8 @@ export const init: Command = {
     try {
       const file = openSync(resolve(io.cwd, shown), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
       try {
-        writeSync(file, text)
+        // Not writeSync, which may write less than all of it when the disk is full.
+        writeFileSync(file, text)
       } finally {
         closeSync(file)
       }

@@ -72,7 +72,7 @@ export const keyAdd: Command = {
         io.err(`Added "${name}" to ${file.shown}. The key, shown this once:\n`)
         io.out(`${key}\n`)
       }
-      return report(announced, io, "The key works after its next reload: solve the problem")
+      return report(announced, io, "keys", "The key works after its next reload: solve the problem")
     }),
 }
 
@@ -134,7 +134,7 @@ export const keyRevoke: Command = {
       const announced: Announced = await announce(input, io)
       if (input.has("json")) io.out(`${JSON.stringify({ revoked: name, server: announced.kind }, null, 2)}\n`)
       else io.err(`Took "${name}" out of ${file.shown}.\n`)
-      return report(announced, io, "The key still opens it until then: solve the problem")
+      return report(announced, io, "keys", "The key still opens it until then: solve the problem")
     }),
 }
 

@@ -57,7 +57,7 @@ function outsideSecret(source: ConfigSource, variable: string, file: string, pro
 
 /** A warning when others may read a file that holds a secret; there are no such bits on Windows. */
 function modeWarning(path: string, shown: string): string | null {
-  const mode = statSync(path).mode & 0o777
+  const mode = (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777
   if (process.platform === "win32" || (mode & NOT_OWNER) === 0) return null
   return `${shown}: holds a key, but its mode ${mode.toString(8).padStart(4, "0")} lets other users in; run: chmod 600 ${path}`
 }

@@ -178,6 +178,21 @@ test("every problem of a broken configuration is a failure of its own", async ()
   ])
 })
 
+test("what has outlived its use in the file is pointed out", async () => {
+  const key = (name: string, expires: string) =>
+    `[[keys]]\nname = "${name}"\nsha256 = "${new Bun.CryptoHasher("sha256").update(name).digest("hex")}"\nexpires = ${expires}\n`
+  const keys = key("past", "2020-01-01T00:00:00Z") + key("future", "2099-01-01T00:00:00Z")
+  const { code, findings } = await installation(
+    `listen_port = 0\nprevious_encryption_keys = ["${"2e".repeat(32)}"]`,
+    keys,
+  )
+  expect(about(findings, "encryption")).toMatchObject([{ state: "warn", cure: expect.stringContaining("--finish") }])
+  expect(about(findings, "client keys")).toMatchObject([
+    { state: "warn", says: "expired: past", cure: "pollux key revoke past" },
+  ])
+  expect(code).toBe(0)
+})
+
 test("an upstream out of reach is a warning, and a proxy is named without its password", async () => {
   const port = await freePort()
   const password = secret("proxy-password-1")

@@ -233,6 +233,14 @@ describe("pollux key revoke", () => {
   })
 })
 
+test("a server that runs with another file is not said to have taken the change", async () => {
+  const other = join(world.pollux.cwd, "copy.toml")
+  writeFileSync(other, configText(), { mode: 0o600 })
+  const { code, stdout, stderr } = await pollux("key", "add", "elsewhere", "--config", other)
+  secret(stdout.trim())
+  expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining("runs with another configuration") })
+})
+
 describe("without a server", () => {
   test("a key is added all the same, for the next start", async () => {
     const { pollux: stopped } = world
