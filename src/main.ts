@@ -9,7 +9,7 @@ const argv = process.argv.slice(2)
 // Before anything is opened: replaces the process image once, keeping the PID (spec platform T5).
 liftRequestLimit(argv, process)
 
-const code = await run(argv, createIo(process), commands)
-// A pipe may not have taken everything yet.
-await new Promise<void>((done) => process.stdout.write("", () => done()))
+const io = createIo(process)
+const code = await run(argv, io, commands)
+await io.flush()
 process.exit(code)

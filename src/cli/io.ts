@@ -2,9 +2,26 @@ import { createInterface } from "node:readline/promises"
 import type { Io } from "./command.ts"
 import { VERSION } from "./version.ts"
 
+/** An Io whose output can be waited for. */
+export interface ProcessIo extends Io {
+  /** Resolves once everything written so far was taken, or cannot be: to be awaited before the process ends. */
+  flush(): Promise<void>
+}
+
 /** The real world, as commands see it. `target` is the process; nothing else in `cli` touches it. */
-export function createIo(target: NodeJS.Process): Io {
+export function createIo(target: NodeJS.Process): ProcessIo {
   const env = target.env
+  const writing = new Set<Promise<void>>()
+  // A pipe takes some 64 KiB at once; only the write's own callback says that the rest has gone, too.
+  const write = (stream: NodeJS.WriteStream, text: string) => {
+    if (text === "") return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    writing.add(promise)
+    stream.write(text, () => {
+      writing.delete(promise)
+      resolve()
+    })
+  }
   const terminal = target.stdout.isTTY === true
   return {
     env,
@@ -19,8 +36,11 @@ export function createIo(target: NodeJS.Process): Io {
       return target.stdout.rows ?? 24
     },
     interactive: target.stdin.isTTY === true && target.stderr.isTTY === true,
-    out: (text) => void target.stdout.write(text),
-    err: (text) => void target.stderr.write(text),
+    out: (text) => write(target.stdout, text),
+    err: (text) => write(target.stderr, text),
+    async flush() {
+      await Promise.all(writing)
+    },
     readInput: () => Bun.stdin.text(),
     async readLine(prompt, signal) {
       const lines = createInterface({ input: target.stdin, output: target.stderr })
