@@ -31,7 +31,7 @@ export const importCommand: Command = {
     JSON_OPTION,
     ...SERVER_OPTIONS,
   ],
-  exits: [...SERVER_EXITS, EXIT.badInput, EXIT.noInput],
+  exits: [...SERVER_EXITS, EXIT.badInput, EXIT.noInput, EXIT.interrupted],
   async run(input, io) {
     const provider = input.option("provider")
     const wanted = provider !== null && isProvider(provider) ? provider : null
@@ -49,11 +49,21 @@ export const importCommand: Command = {
     }
     return withServer(input, io, async (server) => {
       const progress = progressLine(plan.items.length, io)
-      const result = await sendItems(plan.items, { server, clock: systemClock, timers: systemTimers, progress })
+      const stop = new AbortController()
+      const offSignals = io.onSignal(["SIGINT", "SIGTERM"], (signal) => {
+        if (stop.signal.aborted) io.exitNow(signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated)
+        stop.abort()
+      })
+      const tools = { server, clock: systemClock, timers: systemTimers, signal: stop.signal, progress }
+      const result = await sendItems(plan.items, tools).finally(offSignals)
       if (io.interactive && plan.items.length > 1) io.err("\r\x1b[K")
       if (json) io.out(`${JSON.stringify(report(plan, result), null, 2)}\n`)
       else io.out(resultText(plan, result, io))
       if (result.error !== null) throw result.error
+      if (stop.signal.aborted) {
+        io.err("Stopped. What was handed over stays with the server; run it again for the rest.\n")
+        return EXIT.interrupted
+      }
       const good = result.sent.every(({ outcome }) => outcome?.status === "adopted" || outcome?.status === "known")
       return good && !plan.skipped.some(({ fault }) => fault) ? EXIT.ok : EXIT.failure
     })
@@ -153,8 +163,10 @@ function resultText(plan: Plan, { sent }: SendResult, io: Io): string {
   })
   const counts = Object.entries(countsOf(sent)).filter(([, count]) => count > 0)
   const total = counts.map(([word, count]) => `${count} ${word}`).join(", ")
-  const pending = sent.some(({ outcome }) => outcome?.status === "pending")
-  const later = pending ? "The server goes on with what is pending; `pollux status` shows it.\n" : ""
+  const pending = sent.some(
+    ({ outcome, handedOver }) => outcome?.status === "pending" || (handedOver && outcome === null),
+  )
+  const later = pending ? "The server goes on with what it has; `pollux status` shows it.\n" : ""
   return `${renderTable(RESULT_COLUMNS, rows, width(io), paint)}\n${total}.\n${later}${skippedText(plan, io, paint)}`
 }
 
@@ -166,8 +178,9 @@ const WORDS: Readonly<Record<string, string>> = {
   pending: "pending",
 }
 
-function wordOf({ outcome }: Sent): string {
-  return outcome === null ? "not sent" : (WORDS[outcome.status] ?? escapeControls(outcome.status))
+function wordOf({ outcome, handedOver }: Sent): string {
+  if (outcome === null) return handedOver ? "unanswered" : "not sent"
+  return WORDS[outcome.status] ?? escapeControls(outcome.status)
 }
 
 function outcomeWord(sent: Sent, paint: Paint): string {
@@ -177,7 +190,7 @@ function outcomeWord(sent: Sent, paint: Paint): string {
 }
 
 function countsOf(sent: readonly Sent[]): Readonly<Record<string, number>> {
-  const counts: Record<string, number> = { added: 0, known: 0, failed: 0, pending: 0, "not sent": 0 }
+  const counts: Record<string, number> = { added: 0, known: 0, failed: 0, pending: 0, unanswered: 0, "not sent": 0 }
   for (const one of sent) counts[wordOf(one)] = (counts[wordOf(one)] ?? 0) + 1
   return counts
 }
@@ -193,7 +206,10 @@ function report(plan: Plan, result: SendResult | null): unknown {
   const logins =
     result === null
       ? plan.items.map(shown)
-      : result.sent.map(({ item, outcome }) => ({ ...shown(item), outcome: outcome ?? { status: "not_sent" } }))
+      : result.sent.map((one) => ({
+          ...shown(one.item),
+          outcome: one.outcome ?? { status: wordOf(one).replace(" ", "_") },
+        }))
   return {
     sent: result !== null,
     logins,

@@ -57,6 +57,9 @@ export class ServerError extends Error {
   ) {
     super(message)
   }
+
+  /** The request cannot have got there: nobody listens. After a timeout, or when an answer breaks off, it may have. */
+  unreached = false
 }
 
 const ErrorShape = Type.Object({
@@ -219,13 +222,26 @@ function unreached(error: unknown, signal: AbortSignal | undefined, url: string,
     )
   }
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : ""
-  const refusals = ["ECONNREFUSED", "ConnectionRefused", "FailedToOpenSocket", "ENOTFOUND", "EHOSTUNREACH", ""]
-  const why = refusals.includes(code) ? "" : ` (${code})`
-  return new ServerError(
-    `pollux: no server answers at ${url}${why}: start it with \`pollux\`, or name another with --server`,
+  const refusal = REFUSALS.includes(code)
+  const failed = new ServerError(
+    refusal
+      ? `pollux: no server answers at ${url}: start it with \`pollux\`, or name another with --server`
+      : `pollux: the connection to the server at ${url} failed (${code === "" ? String(error) : code})`,
     EXIT.unavailable,
   )
+  failed.unreached = refusal
+  return failed
 }
+
+/** Codes of connections that were never made. */
+const REFUSALS: readonly string[] = [
+  "ECONNREFUSED",
+  "ConnectionRefused",
+  "FailedToOpenSocket",
+  "ENOTFOUND",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]
 
 function parsed(text: string): unknown {
   try {

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { ensureBuilt } from "../support/build.ts"
 import { cli, cliOnTerminal } from "../support/cli.ts"
 import { freePort } from "../support/ports.ts"
 import { secret } from "../support/secrets.ts"
+import { until } from "../support/wait.ts"
 import { startWorld, type World } from "../support/world.ts"
 
 let world: World
@@ -137,13 +139,56 @@ describe("pollux import", () => {
   })
 
   test("shows its progress on a terminal, and fits it", async () => {
-    const tokens = Array.from({ length: 45 }, openaiToken)
+    const tokens = Array.from({ length: 25 }, openaiToken)
     write("many.json", tokens)
     await using terminal = await cliOnTerminal(world.pollux, ["import", "many.json"], { columns: 70 })
     expect(await terminal.exited()).toMatchObject({ code: 0 })
-    expect(terminal.text()).toMatch(/\d+ of 45 done/)
-    expect(terminal.text()).toContain("45 added.")
+    expect(terminal.text()).toMatch(/\d+ of 25 done/)
+    expect(terminal.text()).toContain("25 added.")
     const table = terminal.text().slice(terminal.text().indexOf("SOURCE"))
     for (const line of table.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(70)
   }, 60_000)
+
+  test("reads ten thousand entries with faults of every kind at once", async () => {
+    const entries = Array.from({ length: 10_000 }, (_, i) => {
+      const kinds: readonly unknown[] = [
+        { refresh_token: `rt_entry-number-${i}` },
+        { refresh_token: "rt_the-same-token-every-time" },
+        { refresh_token: i },
+        { refresh_token: `rt_${"x".repeat(9_000)}` },
+        null,
+      ]
+      return kinds[i % kinds.length]
+    })
+    write("crowd.json", entries)
+    const done = await run("--dry-run", "--json", "crowd.json")
+    expect(done.leaks).toEqual([])
+    expect(done.code).toBe(0)
+    const { logins, left_out } = Object(JSON.parse(done.stdout))
+    expect(logins).toHaveLength(2_001)
+    expect(left_out).toHaveLength(1_999 + 2_000 + 2_000)
+    expect(done.stdout.length).toBeGreaterThan(500_000)
+
+    // A reader that leaves early is no fault of anybody.
+    const cut = Bun.spawn(["sh", "-c", `'${await ensureBuilt()}' import -n crowd.json --json | head -c 10`], {
+      cwd: world.pollux.cwd,
+      stdout: "pipe",
+      stderr: "pipe",
+    })
+    expect(await new Response(cut.stdout).text()).toHaveLength(10)
+    expect(await new Response(cut.stderr).text()).not.toMatch(/EPIPE|error/i)
+  }, 30_000)
+
+  test("stops on Ctrl-C, and says what became of what was sent", async () => {
+    for (let i = 0; i < 50; i++) world.openai.tokenFault({ kind: "delay", ms: 3_000 })
+    write("slow.json", Array.from({ length: 50 }, openaiToken))
+    await using terminal = await cliOnTerminal(world.pollux, ["import", "slow.json"])
+    const asked = refreshes()
+    await until("the server works on it", () => refreshes() > asked)
+    terminal.type("\x03")
+    expect(await terminal.exited()).toMatchObject({ code: 130 })
+    expect(terminal.text()).toContain("40 unanswered, 10 not sent.")
+    expect(terminal.text()).toContain("run it again for the rest")
+    world.openai.clearFaults()
+  }, 30_000)
 })

@@ -6,6 +6,7 @@ import { Value } from "@sinclair/typebox/value"
 import { commands } from "../../src/cli/commands.ts"
 import { ListShape } from "../../src/cli/shapes.ts"
 import { startPollux } from "../support/binary.ts"
+import { ensureBuilt } from "../support/build.ts"
 import { type CliResult, cli, cliOnTerminal } from "../support/cli.ts"
 import { addCredentials } from "../support/pool.ts"
 import { freePort } from "../support/ports.ts"
@@ -150,6 +151,35 @@ describe("pollux status --watch", () => {
     watch.type("\x03")
     expect(await watch.exited()).toEqual({ code: 0, signal: null })
     expect(watch.output()).toEndWith("\x1b[?25h\x1b[?1049l")
+  })
+
+  test("prints a line of JSON per change for programs", async () => {
+    const child = Bun.spawn([await ensureBuilt(), "status", "--watch", "--json", "--server", world.pollux.url], {
+      cwd: world.pollux.cwd,
+      env: { PATH: process.env.PATH },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    })
+    let text = ""
+    const decoder = new TextDecoder()
+    const drained = (async () => {
+      for await (const chunk of child.stdout) text += decoder.decode(chunk, { stream: true })
+    })()
+    const states = () =>
+      text
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => Object(JSON.parse(line)).providers[0].credentials[1].state)
+    await until("the first line", () => states().length > 0)
+    await run("credential", "disable", "geminicli:2")
+    await until("the change", () => states().at(-1) === "disabled")
+    await run("credential", "enable", "geminicli:2")
+    await until("the change back", () => states().at(-1) === "ready")
+    child.kill("SIGINT")
+    await child.exited
+    await drained
+    expect(child.exitCode).toBe(0)
   })
 
   test("says when the server has gone, and goes on when it is back", async () => {
