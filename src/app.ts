@@ -133,7 +133,10 @@ export async function startApp(deps: AppDeps): Promise<App> {
   function rekey(key: string | null): string | null {
     if (key === config.current.basic.encryptionKey) return null
     try {
-      log.info("stored tokens are under another key now", { values: store.reencrypt(key), encrypted: key !== null })
+      const values = store.reencrypt(key)
+      // Somebody may have lost the line by mistake.
+      if (key === null) log.warn("stored tokens are plain now", { values })
+      else log.info("stored tokens are under another key now", { values })
       return null
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)

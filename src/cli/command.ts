@@ -5,8 +5,8 @@ export interface Example {
   readonly says: string
 }
 
-/** What a shell may offer in a place where the choices are not fixed. */
-export type Completes = "files" | "credentials" | "keys" | "models"
+/** What a shell may offer in a place where the choices are not fixed; where the placeholder is PATH or DIR, it offers files. */
+export type Completes = "credentials" | "keys" | "models"
 
 export interface Option {
   /** Long name without dashes. */
@@ -89,7 +89,6 @@ export const SERVER_OPTIONS: readonly Option[] = [
     name: "config",
     short: "c",
     value: "PATH",
-    completes: "files",
     summary: "configuration file (default: $POLLUX_CONFIG, then ./config.toml)",
   },
   { name: "server", value: "URL", summary: "address of the running server (default: from the configuration)" },
@@ -99,7 +98,6 @@ export const CONFIG_OPTION: Option = {
   name: "config",
   short: "c",
   value: "PATH",
-  completes: "files",
   summary: "configuration file (default: $POLLUX_CONFIG, then ./config.toml)",
 }
 

@@ -112,7 +112,9 @@ function bash(points: readonly Point[]): string {
       COMPREPLY=($(compgen -f -- "$cur")) ;;
     flags) COMPREPLY=($(compgen -W "$(_pollux_flags "$command")" -- "$cur")) ;;
     words) COMPREPLY=($(compgen -W "$(_pollux_words "$command")" -- "$cur")) ;;
-    "= "*) COMPREPLY=($(compgen -W "@{value//[= ]/$'\n'}" -- "$cur")) ;;
+    "= "*)
+      IFS=$' \n'
+      COMPREPLY=($(compgen -W "@{value#= }" -- "$cur")) ;;
     credentials|keys|models)
       COMPREPLY=($(compgen -W "$("$1" completion "$value" "@{passed[@]}" 2>/dev/null </dev/null)" -- "$cur")) ;;
     *) COMPREPLY=() ;;

@@ -7,7 +7,7 @@ export interface Described {
 }
 
 /**
- * What to offer for a value: `= a b` for fixed choices, else the word of a `Completes`, else nothing. One line of plain characters,
+ * What to offer for a value: `= a b` for fixed choices, the word of a `Completes`, `files`, or `nothing`. One line of plain characters,
  * so that every shell can hold it in a case statement.
  */
 export type Offer = string
@@ -93,7 +93,10 @@ function flags(options: readonly Option[]): readonly FlagWords[] {
   }))
 }
 
-function offer({ choices, completes }: Pick<Argument, "choices" | "completes">): Offer {
-  if (choices !== undefined) return `= ${choices.join(" ")}`
-  return completes ?? "nothing"
+function offer(
+  place: Pick<Argument, "choices" | "completes"> & { readonly name: string; readonly value?: string },
+): Offer {
+  if (place.choices !== undefined) return `= ${place.choices.join(" ")}`
+  if (place.completes !== undefined) return place.completes
+  return /^(?:PATH|DIR)$/.test(place.value ?? place.name) ? "files" : "nothing"
 }

@@ -91,6 +91,7 @@ const cases: readonly (readonly [line: string, offered: readonly string[]])[] = 
   ["pollux key add ", []],
   ["pollux explain --model gpt-5.2", models.filter((model) => model.startsWith("gpt-5.2"))],
   ["pollux check --config conf", ["config.toml"]],
+  ["pollux import conf", ["config.toml"]],
   ["pollux -c config.toml key revoke la", ["laptop"]],
   ["pollux help cred", ["credential"]],
   ["pollux usage --since ", []],
