@@ -27,6 +27,11 @@ test("a bar is as wide as it is told, and full or empty only when that is exact"
   )
 })
 
+test("a bar is never rounded to full or to empty", () => {
+  expect(bar(99.9, 8)).toBe("███████░")
+  expect(bar(0.1, 8)).toBe("█░░░░░░░")
+})
+
 describe("a quota line", () => {
   test("says what is left and when it is reset", () => {
     expect(quotaLine(quota({}), NOW, plain, "5h")).toBe("5h ██████░░  72 %  2 h 10 min")

@@ -22,6 +22,11 @@ test("a narrow terminal wraps the widest column first", () => {
   ])
 })
 
+test("a column stays whole as long as a wider one can give", () => {
+  const row = ["1", "a sentence that goes on for a while", "four words, not more"]
+  expect(renderTable(COLUMNS, [row], 50, plain)).toContain("four words, not more")
+})
+
 test("what cannot be wrapped any further is left out by its rank", () => {
   const text = renderTable(COLUMNS, [["credential:1", "all is well", "x"]], 24, plain)
   expect(text).not.toContain("MORE")
