@@ -66,6 +66,13 @@ describe("removing a table", () => {
     expect(text).toEndWith("# Bob's\n\n[providers.codex]\noauth_tps = 1\n")
   })
 
+  test("between blank lines leaves one of them", () => {
+    const [before, after] = ["[basic]\na = 1\n\n", "[other]\nb = 1\n"]
+    expect(removeTable(`${before}[[keys]]\nname = "x"\n\n${after}`, "keys", 0)).toBe(before + after)
+    const windows = `${before}[[keys]]\nname = "x"\n\n${after}`.replaceAll("\n", "\r\n")
+    expect(removeTable(windows, "keys", 0)).toBe((before + after).replaceAll("\n", "\r\n"))
+  })
+
   test("at the end leaves one line end", () => {
     expect(removeTable('[basic]\na = 1\n\n[[keys]]\nname = "x"\n', "keys", 0)).toBe("[basic]\na = 1\n")
     expect(removeTable('[[keys]]\nname = "x"', "keys", 0)).toBe("")
