@@ -60,24 +60,30 @@ export class Reader {
     return Array.isArray(found) ? found.filter(isTable) : []
   }
 
-  /** The value of a field in the first of `paths` (tables) that has it; the default where none has. */
+  /**
+   * The value of a field in the first of `paths` (tables) that has it; the default where none has. What stands in the others is
+   * checked too: it would be wrong as soon as the first one is taken away.
+   */
   take<T>(field: Field<T>, ...paths: readonly Path[]): T {
-    const at = paths.find((path) => this.has(field, path))
     const [own] = paths
-    if (at === undefined) {
-      if (field.required && own !== undefined) {
-        this.problem(own, "value", showPath([...own, field.key]), `expected ${field.kind.type}, got nothing`)
-      }
-      return field.absent()
+    const found = paths.filter((path) => this.has(field, path)).map((path) => this.read(field, path))
+    const [first] = found
+    if (first !== undefined) return first.value
+    if (field.required && own !== undefined) {
+      this.problem(own, "value", showPath([...own, field.key]), `expected ${field.kind.type}, got nothing`)
     }
-    const path = [...at, field.key]
-    const read = field.kind.read(this.valueAt(at)[field.key])
-    if (read.ok) return read.value
+    return field.absent()
+  }
+
+  private read<T>(field: Field<T>, table: Path): { readonly value: T } {
+    const path = [...table, field.key]
+    const read = field.kind.read(this.valueAt(table)[field.key])
+    if (read.ok) return { value: read.value }
     for (const wrong of read.wrong) {
       const where = [...path, ...wrong.at]
       this.problem(where, "value", showPath(where), `expected ${wrong.expected}, got ${wrong.got}`)
     }
-    return field.absent()
+    return { value: field.absent() }
   }
 
   has(field: Pick<Field<unknown>, "key">, path: Path): boolean {

@@ -13,6 +13,14 @@ function problemsOf(text: string): readonly string[] {
 const basic = (line: string) => `[basic]\n${KEY}\n${line}\n`
 
 describe("a problem", () => {
+  test("of a shared key is told once, and also where both providers have a value of their own", () => {
+    const shared = `[basic]\n${KEY}\n[providers.defaults]\nretry_max_times = 99\n`
+    const problem = "config.toml:4:19 providers.defaults.retry_max_times: expected an integer from 0 to 10, got 99"
+    expect(problemsOf(shared)).toEqual([problem])
+    const own = ["geminicli", "codex"].map((name) => `[providers.${name}]\nretry_max_times = 1\n`).join("")
+    expect(problemsOf(shared + own)).toEqual([problem])
+  })
+
   test("is told with all others, in the order of the file, with the place of the value", () => {
     const text = `top = 1
 [basic]
