@@ -46,10 +46,13 @@ function groupHelp(words: readonly string[], group: readonly Command[]): string 
   ].join("\n")
 }
 
+/** Columns of running text; tables are as wide as they are. */
+const LINE = 96
+
 function commandHelp(command: Command, meaning: (code: number) => string): string {
   const lines = ["Examples", ...table(command.examples.map((e): Row => [e.line, e.says])), ""]
   lines.push(`${command.summary[0]?.toUpperCase() ?? ""}${command.summary.slice(1)}.`)
-  if (command.detail !== undefined) lines.push("", command.detail)
+  if (command.detail !== undefined) lines.push("", Bun.wrapAnsi(command.detail, LINE))
   lines.push("", `Usage: ${usage(command, true)}`)
   const args = command.arguments ?? []
   if (args.length > 0) {
