@@ -52,6 +52,11 @@ export async function browserLogin(login: BrowserLogin): Promise<LoginState> {
       server.post(`/${provider}/login:finish`, { url }, LoginShape, { timeoutMs: FINISH_MS })
     port?.expect(redirect.pathname, (url) => received(url, state, finish))
     invite(login, begun.url, redirect)
+    if (port === null && !login.paste && !isLoopback(new URL(server.url).hostname)) {
+      login.io.err(
+        `Port ${redirect.port} is taken on this machine, so the browser cannot come back: begin anew with --paste.\n`,
+      )
+    }
 
     const over = new AbortController()
     const asking = askForAddress(login, state, finish, over.signal)
