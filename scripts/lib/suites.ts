@@ -22,7 +22,7 @@ const NEEDS: readonly { readonly need: Need; readonly shows: RegExp }[] = [
   { need: "clients", shows: /\/support\/(?:clients|snippets)\.ts"/ },
   { need: "chromium", shows: /from "playwright-core"/ },
   { need: "curl", shows: /^ {2}curl: \[/m },
-  { need: "python3", shows: /\/support\/(?:datagrams|confined)\.ts"/ },
+  { need: "python3", shows: /\/support\/(?:boxed|confined|datagrams)\.ts"/ },
   { need: "systemd", shows: /\/support\/(?:systemd|confined)\.ts"/ },
   { need: "zsh", shows: /^ {2}async zsh\(/m },
   { need: "fish", shows: /^ {2}async fish\(/m },
