@@ -54,7 +54,7 @@ function told(outcome: Reloaded, url: string): Announced {
  * @param late what follows when it is not in force yet
  * @returns the exit code of a command that has changed the file
  */
-export function report(announced: Announced, io: Io, name: string, late: string): number {
+export function report(announced: Announced, io: Pick<Io, "err">, name: string, late: string): number {
   switch (announced.kind) {
     case "reloaded":
       if (!announced.changed.includes(name)) {

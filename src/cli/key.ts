@@ -64,13 +64,15 @@ export const keyAdd: Command = {
       const changed = replaceConfigFile(file, appendTable(file.text, "keys", values), ["keys"], io)
       for (const warning of changed.warnings.filter((text) => !file.warnings.includes(text)))
         io.err(`warning: ${warning}\n`)
+      if (!input.has("json")) {
+        // Before the server is asked, which may take its time: who gives up then has the key all the same.
+        io.err(`Added "${name}" to ${file.shown}. The key, shown this once:\n`)
+        io.out(`${key}\n`)
+      }
       const announced = await announce(input, io)
       if (input.has("json")) {
         const shown = { ...showKey(wanted.key, Date.now()), key, server: announced.kind }
         io.out(`${JSON.stringify(shown, null, 2)}\n`)
-      } else {
-        io.err(`Added "${name}" to ${file.shown}. The key, shown this once:\n`)
-        io.out(`${key}\n`)
       }
       return report(announced, io, "keys", "The key works after its next reload: solve the problem")
     }),
