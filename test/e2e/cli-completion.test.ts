@@ -6,6 +6,7 @@ import { capture } from "../../scripts/lib/capture.ts"
 import { ensureBuilt } from "../support/build.ts"
 import { cli } from "../support/cli.ts"
 import { secret } from "../support/secrets.ts"
+import { until } from "../support/wait.ts"
 import { startWorld, type World } from "../support/world.ts"
 
 let world: World
@@ -109,6 +110,58 @@ for (const [shell, offer] of Object.entries(offers)) {
     test("takes the script without complaint", async () => {
       await run([shell, "-n", join(bin, `pollux.${shell}`)])
     })
+  })
+}
+
+/** How each shell is made ready on a terminal of its own, without any configuration of the machine's. */
+const TERMINALS: Readonly<
+  Record<string, { readonly command: readonly string[]; readonly load: (folder: string) => string }>
+> = {
+  bash: { command: ["bash", "--norc", "--noprofile", "-i"], load: (folder) => `source ${folder}/pollux.bash` },
+  zsh: {
+    command: ["zsh", "-f", "-i"],
+    load: (folder) => `autoload -Uz compinit; compinit -u -D; source ${folder}/pollux.zsh`,
+  },
+}
+
+for (const [shell, { command, load }] of Object.entries(TERMINALS)) {
+  test(`${shell} completes what a person types, also behind the colon of an id`, async () => {
+    const output: string[] = []
+    const decoder = new TextDecoder()
+    const child = Bun.spawn([...command], {
+      cwd: world.pollux.cwd,
+      env: {
+        PATH: `${bin}:${process.env.PATH}`,
+        HOME: join(world.pollux.cwd, "home"),
+        TERM: "dumb",
+        INPUTRC: "/dev/null",
+      },
+      terminal: {
+        cols: 300,
+        rows: 40,
+        data: (_, bytes) => void output.push(decoder.decode(bytes, { stream: true })),
+      },
+    })
+    try {
+      const type = (keys: string) => child.terminal?.write(keys)
+      const sees = (what: RegExp) => until(`${shell} shows ${what}`, () => what.test(Bun.stripANSI(output.join(""))))
+      type(`${load(bin)}; PS1='$ '; echo rea''dy\r`)
+      await sees(/^ready/m)
+      // Each step waits for the last, as a person does; the shells print what they complete.
+      type("pollux key rev\t")
+      await sees(/pollux key revoke/)
+      type("lap\t")
+      await sees(/laptop/)
+      type("--js\t")
+      await sees(/--json/)
+      type(`\x15pollux credential enable --server ${world.pollux.url} gemini\t2\t >${shell}.txt; echo do''ne\r`)
+      await sees(/^done/m)
+      expect(readFileSync(join(world.pollux.cwd, `${shell}.txt`), "utf8")).toContain("geminicli:2")
+    } finally {
+      child.kill("SIGKILL")
+      await child.exited
+      child.terminal?.close()
+    }
   })
 }
 

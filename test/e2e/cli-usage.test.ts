@@ -5,6 +5,8 @@ import { join } from "node:path"
 import { capture } from "../../scripts/lib/capture.ts"
 import { ensureBuilt } from "../support/build.ts"
 import { type CliResult, cli } from "../support/cli.ts"
+import { secret } from "../support/secrets.ts"
+import { until } from "../support/wait.ts"
 import { startWorld, type World } from "../support/world.ts"
 
 let world: World
@@ -185,12 +187,17 @@ describe("pollux reload", () => {
     expect([...statuses]).toEqual([200])
   })
 
-  test("tells what to do when the key in the file is not that of the server any more", async () => {
+  test("tells what to do when the key in the file is not that of the server any more, and that works", async () => {
     const good = readFileSync(configPath, "utf8")
-    edit(/^pollux_key = .*$/m, 'pollux_key = "another-key-than-before"')
+    edit(/^pollux_key = .*$/m, `pollux_key = "${secret("another-key-than-before")}"`)
     const { code, stderr } = await pollux("reload")
     expect({ code, stderr }).toEqual({ code: 77, stderr: expect.stringContaining("send it SIGHUP") })
+    world.pollux.signal("SIGHUP")
+    await until("the new key opens the server", async () => (await pollux("reload")).code === 0)
+    expect(await codex()).toBe(401)
     writeFileSync(configPath, good)
+    world.pollux.signal("SIGHUP")
+    await until("the old key opens it again", async () => (await codex()) === 200)
   })
 
   test("without a server says how to start one", async () => {
