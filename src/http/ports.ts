@@ -3,7 +3,7 @@ import type { AnyElysia } from "elysia"
 import type { Clock, Live, Random } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import type { CallBase, ClientError, Fetcher, Inbound, Provider, Relay } from "../relay/ports.ts"
-import type { Pool, Refresher } from "../scheduler/ports.ts"
+import type { Pool, QuotaReader, Refresher } from "../scheduler/ports.ts"
 import type { TokenSet } from "../store/types.ts"
 
 /** Failures that the edge finds before a provider's own logic runs. */
@@ -118,6 +118,8 @@ export interface ProviderModule<C extends CallBase = CallBase> {
   readonly shape: ErrorShape
   readonly oauth: OAuthProvider
   readonly refresher: Refresher
+  /** Asks what is left of an account's quota; null when the provider has no such call. */
+  readonly quotas: QuotaReader | null
   readonly provider: Provider<C>
   /**
    * The API routes; `resource:*`, login and auth routes are the edge's own.

@@ -99,6 +99,28 @@ export interface Refresher {
   readonly leadMs: number
 }
 
+/** What the upstream answers when it is asked how much of a credential's quota is left. */
+export type QuotaReading =
+  | {
+      readonly kind: "ok"
+      readonly windows: readonly QuotaWindow[]
+      readonly plan: string | null
+      /** The whole account is out of quota until this wall time; null when it is not. */
+      readonly limitedUntil: number | null
+      /** Models that the answer speaks about in particular, with the same meaning; it says nothing about others. */
+      readonly models: ReadonlyMap<string, number | null>
+    }
+  /** Nothing is known, and nothing follows from it. */
+  | { readonly kind: "failed"; readonly reason: string }
+
+/** Asks for quotas without spending any. */
+export interface QuotaReader {
+  /** One request to the upstream. Should resolve in every case; a rejection counts as failed. */
+  quotas(token: string, identity: Identity, signal: AbortSignal): Promise<QuotaReading>
+  /** By how much a cooldown grows that a reading confirms before its stated reset: milliseconds per time in a row, the last repeats. */
+  readonly probe: readonly number[]
+}
+
 /** The right to use one credential for one attempt. Secret: carries the access token. */
 export interface Lease {
   readonly id: number
