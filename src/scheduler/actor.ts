@@ -175,6 +175,7 @@ class Actor implements Pool {
     this.#turn(() => {
       this.#parts.queue.close()
       this.#parts.onboarding.close()
+      this.#parts.readings.close()
     })
     await this.#parts.desk.close(graceMs)
     this.#turn((now) => {
@@ -256,6 +257,9 @@ class Actor implements Pool {
       case "identified":
         this.#parts.onboarding.pump()
         message.task.identified(message.outcome, now)
+        break
+      case "quota":
+        this.#parts.readings.landed(message.watched, message.reading, now)
         break
       case "wake":
         break

@@ -7,6 +7,7 @@ import type { Ledger } from "./ledger.ts"
 import { stand } from "./penalties.ts"
 import type { CredentialPool } from "./pool.ts"
 import type { AdminResult, CredentialSource, CredentialView, Explanation } from "./ports.ts"
+import type { QuotaDesk } from "./quota-desk.ts"
 import type { Renewals } from "./renewals.ts"
 import { explainOf, viewOf } from "./view.ts"
 
@@ -15,6 +16,7 @@ export interface AdminDeps {
   readonly source: CredentialSource
   readonly ledger: Ledger
   readonly renewals: Renewals
+  readonly readings: QuotaDesk
   readonly affinity: Affinity
   readonly events: Events
   readonly log: Log
@@ -54,6 +56,7 @@ export class Admin {
       // Faults of requests that began before the operator's word no longer count.
       entry.amnesty = this.deps.pool.youngest
       this.#stand(entry, { kind: "active" })
+      this.deps.readings.welcome(entry, now)
     })
   }
 

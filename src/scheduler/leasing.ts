@@ -7,7 +7,8 @@ import { soonBack } from "./outlook.ts"
 import { absolve } from "./penalties.ts"
 import type { CredentialPool } from "./pool.ts"
 import type { Lease, LeaseEnd } from "./ports.ts"
-import { mergeQuotas } from "./quotas.ts"
+import type { QuotaDesk } from "./quota-desk.ts"
+import { learnQuotas } from "./quotas.ts"
 
 /** A credential's last use is handed to the store at most this often, in milliseconds. */
 const NOTE_EVERY = 60_000
@@ -16,6 +17,7 @@ export interface LeasingDeps {
   readonly pool: CredentialPool
   readonly affinity: Affinity
   readonly ledger: Ledger
+  readonly readings: QuotaDesk
   readonly clock: Clock
   readonly log: Log
 }
@@ -36,6 +38,7 @@ export class Leasing {
     if (mono - entry.leasedNoted <= NOTE_EVERY) return
     entry.leasedNoted = mono
     this.deps.ledger.leased(entry.id, this.deps.clock.wall())
+    this.deps.readings.used(entry, mono)
   }
 
   /** Ends a lease; a second end of the same one changes nothing and is logged. */
@@ -48,7 +51,7 @@ export class Leasing {
     const { entry } = lease
     pool.release(lease)
     if (entry.gone) return
-    if (end.quotas.length > 0 || end.plan !== null) this.#learn(entry, end)
+    if (end.quotas.length > 0 || end.plan !== null) learnQuotas(this.deps, entry, end)
     for (const session of end.bind) this.#bind(session, entry, lease.model)
     if (!end.served) return
     entry.refusals = 0
@@ -64,18 +67,5 @@ export class Leasing {
       const other = this.deps.pool.entries.get(bound)
       return other !== undefined && soonBack(other, model, this.deps.pool.renewalsFrom, this.deps.clock.mono())
     })
-  }
-
-  #learn(entry: Entry, end: LeaseEnd): void {
-    const { pool, ledger } = this.deps
-    if (end.quotas.length > 0) {
-      entry.quotas = mergeQuotas(entry.quotas, end.quotas)
-      ledger.quotas(entry.id, entry.quotas)
-    }
-    if (end.plan !== null && end.plan !== entry.identity.plan) {
-      entry.identity = { ...entry.identity, plan: end.plan }
-      ledger.plan(entry.id, end.plan)
-    }
-    pool.changed?.add(entry)
   }
 }

@@ -1,6 +1,7 @@
 import type { LastError } from "../store/types.ts"
 import type { IdentifyTask } from "./onboarding.ts"
-import type { Acquired, Action, Ask, Identified, Lease, LeaseEnd, Refreshed } from "./ports.ts"
+import type { Acquired, Action, Ask, Identified, Lease, LeaseEnd, QuotaReading, Refreshed } from "./ports.ts"
+import type { Watched } from "./quota-desk.ts"
 import type { RefreshJob } from "./refresh.ts"
 import type { Waiter } from "./waiters.ts"
 
@@ -15,5 +16,6 @@ export type Message =
   | { readonly type: "wake" }
   | { readonly type: "refreshed"; readonly job: RefreshJob; readonly outcome: Refreshed }
   | { readonly type: "identified"; readonly task: IdentifyTask; readonly outcome: Identified }
+  | { readonly type: "quota"; readonly watched: Watched; readonly reading: QuotaReading }
 
 export type Send = (message: Message) => void

@@ -11,8 +11,9 @@ import { Ledger } from "./ledger.ts"
 import type { Send } from "./messages.ts"
 import { Onboarding } from "./onboarding.ts"
 import { CredentialPool } from "./pool.ts"
-import type { CredentialSource, Refresher } from "./ports.ts"
+import type { CredentialSource, QuotaReader, Refresher } from "./ports.ts"
 import { Queue } from "./queue.ts"
+import { QuotaDesk } from "./quota-desk.ts"
 import { Renewals } from "./renewals.ts"
 import { Roster } from "./roster.ts"
 import { Seeds } from "./seeds.ts"
@@ -23,6 +24,8 @@ export interface PoolDeps {
   readonly name: string
   readonly source: CredentialSource
   readonly refresher: Refresher
+  /** Absent or null: quotas are known only from what answers tell. */
+  readonly quotas?: QuotaReader | null
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
@@ -47,22 +50,24 @@ export function assemble(deps: PoolDeps, send: Send) {
   const ledger = new Ledger(pool, source, clock, log, random)
   const custody = new Custody(pool, log, random)
   const affinity = new Affinity(clock, ledger)
-  const leasing = new Leasing({ pool, affinity, ledger, clock, log })
+  const readings = new QuotaDesk({ pool, ledger, reader: deps.quotas ?? null, clock, timers, random, log, send })
+  const leasing = new Leasing({ pool, affinity, ledger, readings, clock, log })
   const desk = new RefreshDesk({ pool, refresher, clock, timers, random, log, settings, send })
   const onboarding = new Onboarding(refresher, timers, send)
   const renewals = new Renewals({ pool, source, refresher, desk, custody, ledger, random, log })
-  const roster = new Roster({ pool, source, renewals, affinity, ledger, log })
+  const roster = new Roster({ pool, source, renewals, readings, affinity, ledger, log })
   const queue = new Queue({ pool, renewer: renewals, leasing, settings, send })
-  const upkeep = new Upkeep({ pool, queue, renewals, ledger, log })
+  const upkeep = new Upkeep({ pool, queue, renewals, readings, ledger, log })
   const faults = new Faults({ pool, source, ledger, renewals, onboarding, random, log })
   const seeds = new Seeds({ pool, source, desk, onboarding, custody, roster, events, clock, timers, random, log })
-  const admin = new Admin({ pool, source, ledger, renewals, affinity, events, log })
+  const admin = new Admin({ pool, source, ledger, renewals, readings, affinity, events, log })
   return {
     log,
     pool,
     events,
     ledger,
     custody,
+    readings,
     leasing,
     desk,
     onboarding,

@@ -2,7 +2,7 @@ import type { Random } from "../observe/clock.ts"
 import { ALL_MODELS, type Cooldown, type Standing, type StateChange } from "../store/types.ts"
 import { type Entry, type Now, Rest, wallOf } from "./entry.ts"
 import type { CredentialPool } from "./pool.ts"
-import type { Action, ParkAction } from "./ports.ts"
+import type { Action, ParkAction, QuotaReading } from "./ports.ts"
 import { rung } from "./strikes.ts"
 
 type Penalty = Exclude<Action, { do: "none" } | { do: "refresh" } | { do: "identify" }>
@@ -92,6 +92,30 @@ function cool(pool: CredentialPool, entry: Entry, rest: Rest, until: number, now
   const moved = rest.at - Math.max(before, now.mono)
   if (rest.at - now.mono < STORED_FROM || moved < WORTH_STORING) return []
   entry.storedRests.add(rest.scope)
+  return [{ set: "cooldown", cooldown: describe(rest, now) }]
+}
+
+/** Until when a reading says that what a cooldown of `scope` is about is out of quota, in wall time; null: not, or it does not say. */
+export function stillOut(reading: QuotaReading & { readonly kind: "ok" }, scope: string): number | null {
+  return reading.limitedUntil ?? reading.models.get(scope) ?? null
+}
+
+/**
+ * A cooldown has come due before its stated reset, and the upstream says that the quota is used up until `until` (wall): it grows
+ * by the next step of the ladder, but not beyond that. Returns what the store must know.
+ */
+export function confirm(
+  pool: CredentialPool,
+  rest: Rest,
+  until: number,
+  ladder: readonly number[],
+  now: Now,
+): readonly StateChange[] {
+  const { entry, cause, scope } = rest
+  rest.strikes = entry.strikes.again(cause, scope, pool.youngest)
+  rest.stated = until
+  pool.postpone(rest, now.mono + Math.min(rung(ladder, rest.strikes), until - now.wall), now)
+  entry.storedRests.add(scope)
   return [{ set: "cooldown", cooldown: describe(rest, now) }]
 }
 

@@ -177,6 +177,13 @@ export class CredentialPool {
     return true
   }
 
+  /** A cooldown in force goes on until then. */
+  postpone(rest: Rest, end: number, now: Now): void {
+    this.heap.set(rest, Math.min(end, now.mono + LONGEST_REST))
+    this.version++
+    this.changed?.add(rest.entry)
+  }
+
   /** The credential lacks `model` until then; an earlier end never shortens a later one. */
   mark(entry: Entry, model: string, end: number, now: Now): boolean {
     const until = Math.min(end, now.mono + LONGEST_REST)

@@ -1,4 +1,7 @@
 import type { QuotaWindow } from "../store/types.ts"
+import type { Entry } from "./entry.ts"
+import type { Ledger } from "./ledger.ts"
+import type { CredentialPool } from "./pool.ts"
 
 /** Most windows kept per credential; the oldest go first. */
 const MOST = 32
@@ -7,4 +10,22 @@ const MOST = 32
 export function mergeQuotas(known: readonly QuotaWindow[], fresh: readonly QuotaWindow[]): readonly QuotaWindow[] {
   const kept = known.filter((old) => !fresh.some((one) => one.family === old.family && one.name === old.name))
   return [...kept, ...fresh].slice(-MOST)
+}
+
+/** Takes in what an upstream told about a credential's quotas and plan, be it beside an answer or because it was asked. */
+export function learnQuotas(
+  { pool, ledger }: { readonly pool: CredentialPool; readonly ledger: Ledger },
+  entry: Entry,
+  told: { readonly quotas: readonly QuotaWindow[]; readonly plan: string | null },
+): void {
+  const { quotas, plan } = told
+  if (quotas.length > 0) {
+    entry.quotas = mergeQuotas(entry.quotas, quotas)
+    ledger.quotas(entry.id, entry.quotas)
+  }
+  if (plan !== null && plan !== entry.identity.plan) {
+    entry.identity = { ...entry.identity, plan }
+    ledger.plan(entry.id, plan)
+  }
+  pool.changed?.add(entry)
 }

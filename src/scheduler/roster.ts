@@ -5,12 +5,14 @@ import type { Now } from "./entry.ts"
 import type { Ledger } from "./ledger.ts"
 import type { CredentialPool } from "./pool.ts"
 import type { CredentialSource } from "./ports.ts"
+import type { QuotaDesk } from "./quota-desk.ts"
 import type { Renewals } from "./renewals.ts"
 
 export interface RosterDeps {
   readonly pool: CredentialPool
   readonly source: CredentialSource
   readonly renewals: Renewals
+  readonly readings: QuotaDesk
   readonly affinity: Affinity
   readonly ledger: Ledger
   readonly log: Log
@@ -33,19 +35,20 @@ export class Roster {
 
   /** A credential was added, or added again: in rotation from now on, all that stood against it forgotten. */
   adopt(row: Stored, now: Now): void {
-    const { pool, renewals, ledger, log } = this.deps
+    const { pool, renewals, readings, ledger, log } = this.deps
     const entry = pool.place(row)
     pool.restore(entry, row, now)
     ledger.forget(row.id)
     if (entry.counted) entry.generation++
     entry.identifying = false
     renewals.install(entry, row, true, now)
+    readings.welcome(entry, now)
     log.info("a credential is in rotation", { credential: row.id })
   }
 
   /** The store put a credential back into rotation, since its own refresh token was handed in once more. */
   readmit(row: Stored, now: Now): void {
-    const { pool, ledger, log } = this.deps
+    const { pool, readings, ledger, log } = this.deps
     const entry = pool.entries.get(row.id)
     if (entry === undefined || entry.refreshToken !== row.refreshToken) {
       this.adopt(row, now)
@@ -55,6 +58,7 @@ export class Roster {
     pool.restore(entry, row, now)
     if (entry.renewal === "backoff") entry.renewal = "idle"
     pool.settle(entry)
+    readings.welcome(entry, now)
     log.info("a credential is back in rotation", { credential: row.id })
   }
 }

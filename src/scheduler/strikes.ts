@@ -43,6 +43,14 @@ export class Strikes {
     return { count: row.count, fresh: true }
   }
 
+  /** What failed before would still fail, as is known without a lease: one more in the row. Returns the count. */
+  again(cause: string, scope: string, youngest: number): number {
+    const row = this.#find(cause, scope)
+    if (row === undefined) return this.hit(cause, scope, youngest, youngest).count
+    row.mark = youngest
+    return ++row.count
+  }
+
   /** Restores a row from the store. */
   recall(cause: string, scope: string, count: number): void {
     if (count > 0 && this.#find(cause, scope) === undefined) this.#rows.push({ cause, scope, count, mark: 0 })

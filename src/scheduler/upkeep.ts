@@ -5,6 +5,7 @@ import type { Ledger } from "./ledger.ts"
 import { describe } from "./penalties.ts"
 import type { CredentialPool } from "./pool.ts"
 import type { Queue } from "./queue.ts"
+import type { QuotaDesk } from "./quota-desk.ts"
 import { LANE } from "./refresh.ts"
 import type { Renewals } from "./renewals.ts"
 
@@ -17,6 +18,7 @@ export interface UpkeepDeps {
   readonly pool: CredentialPool
   readonly queue: Queue
   readonly renewals: Renewals
+  readonly readings: QuotaDesk
   readonly ledger: Ledger
   readonly log: Log
 }
@@ -51,9 +53,11 @@ export class Upkeep {
   }
 
   #handle(due: Due, now: Now): void {
-    const { pool, queue, renewals } = this.deps
+    const { pool, queue, renewals, readings } = this.deps
     switch (due.kind) {
       case "rest":
+        if (!readings.hold(due, now)) pool.over(due)
+        break
       case "mark":
         pool.over(due)
         break
