@@ -94,6 +94,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
       random: Math.random,
       source: store.source(name),
       refresher: metered(module.refresher, (outcome) => metrics.refresh(name, outcome)),
+      quotas: module.quotas,
       log: log.child({ provider: name }),
     })
     pool.subscribe((event) => {

@@ -8,9 +8,9 @@ import { scrubForLog } from "./scrub.ts"
 const MINUTE = 60_000
 const HOUR = 3_600_000
 /** Reset times of paid plans are not believed for longer: limits are reset early, credits bought, plans changed (spec codex 6.5). */
-const PROBES = [30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR] as const
+export const PROBES = [30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR] as const
 /** A usage limit that names no time. */
-const UNSTATED_RESET = 10 * MINUTE
+export const UNSTATED_RESET = 10 * MINUTE
 /** No cooldown for a usage limit is shorter, whatever the clocks say. */
 const SHORTEST = 5_000
 /** How long a model that was refused is not asked of this credential again. */

@@ -13,6 +13,7 @@ import { openAnswer } from "./response.ts"
 import { codexRoutes } from "./routes.ts"
 import { namesOf } from "./sessions.ts"
 import { sendCall } from "./upstream.ts"
+import { createQuotaReader } from "./usage-limits.ts"
 import { judgeFailure, lessonOf } from "./verdict.ts"
 import { newer } from "./version.ts"
 
@@ -46,6 +47,7 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
     shape,
     oauth: createOAuth(deps),
     refresher: createRefresher(deps),
+    quotas: createQuotaReader(deps),
     provider,
     routes: ({ tools, relay, pool }) =>
       codexRoutes({

@@ -12,7 +12,9 @@ export const MAIN_FAMILY = "codex"
 export const NO_LIMITS: Limits = { quotas: [], plan: null }
 
 /** Most families read from one answer. */
-const MAX_WINDOWS = 16
+export const MAX_WINDOWS = 16
+/** Latest time a date can hold (ECMA-262 21.4.1.1), in milliseconds. */
+const LATEST = 8.64e15
 const USED = /^x-([a-z0-9_-]{1,60})-(primary|secondary)-used-percent$/
 
 /** What an answer's headers say. `now` is wall time in milliseconds. */
@@ -73,16 +75,16 @@ export function isSideFamily(family: string | null): boolean {
   return family !== null && family !== MAIN_FAMILY && family.startsWith(`${MAIN_FAMILY}_`)
 }
 
-function familyOf(id: string): string {
+export function familyOf(id: string): string {
   return id.trim().toLowerCase().replaceAll("-", "_").slice(0, 64)
 }
 
-function plan(value: unknown): string | null {
+export function plan(value: unknown): string | null {
   const name = text(value)
   return name === null ? null : name.slice(0, 64)
 }
 
-function quota(
+export function quota(
   family: string,
   name: string,
   used: number,
@@ -91,6 +93,7 @@ function quota(
   after: number | null,
   now: number,
 ): QuotaWindow {
-  const resetsAt = at !== null && at > 0 ? at * 1000 : after !== null ? now + after * 1000 : null
+  const told = at !== null && at > 0 ? at * 1000 : after !== null ? now + after * 1000 : null
+  const resetsAt = told !== null && told <= LATEST ? told : null
   return { family, name, usedPercent: Math.min(100, Math.max(0, used)), windowMinutes, resetsAt, seenAt: now }
 }

@@ -98,7 +98,7 @@ function userAgent(caller: Caller, originator: string, version: string): string 
 }
 
 /** Headers that name the credential. */
-export function credentialHeaders(lease: Lease, fedramp: boolean): Record<string, string> {
+export function credentialHeaders(lease: Pick<Lease, "token" | "identity">, fedramp: boolean): Record<string, string> {
   const headers: Record<string, string> = {
     authorization: `Bearer ${lease.token}`,
     "chatgpt-account-id": lease.identity.account,

@@ -7,6 +7,7 @@ import type { Lease } from "../../scheduler/ports.ts"
 import type { GeminiCall } from "./call.ts"
 import { identify } from "./identity.ts"
 import { googleOAuth, refresh } from "./oauth.ts"
+import { quotaReader } from "./quota.ts"
 import { AnswerAssembler, type AnswerContext, ARRAY_FRAME, SSE_FRAME, StreamFramer } from "./response.ts"
 import { routes } from "./routes.ts"
 import { Signatures } from "./signatures.ts"
@@ -67,6 +68,7 @@ export function createGeminicli(
       identify: (tokens, project, signal) => identify(account, tokens, project, signal),
       leadMs: LEAD_MS,
     },
+    quotas: quotaReader({ settings, fetcher, clock }),
     provider,
     routes: ({ tools, relay }) => routes({ tools, relay, settings, random }),
     seedAccount: (item) => projectOf(item.project_id) ?? projectOf(item.projectId),

@@ -86,6 +86,7 @@ export function toyModule(name: string, oauth: OAuthProvider = toyOAuth(name)): 
       identify: () => Promise.reject(new Error("not used")),
     },
     provider: unusedProvider(name),
+    quotas: null,
     seedAccount: (item) => (typeof item.project_id === "string" ? item.project_id : null),
     routes: ({ tools, relay }) =>
       new Elysia()
