@@ -1,6 +1,6 @@
 /**
  * A Google on loopback: OAuth (authorize, token, userinfo) and Cloud Code (loadCodeAssist, onboardUser, operations,
- * generateContent, streamGenerateContent, countTokens). It refuses what the real one refuses, does wrong what it is told to
+ * generateContent, streamGenerateContent, countTokens, retrieveUserQuota). It refuses what the real one refuses, does wrong what it is told to
  * do wrong, and records every request.
  *
  *     const google = startFakeGoogle()
@@ -12,7 +12,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { answer, context, countTokens, merged } from "./google/answers.ts"
-import { loadCodeAssist, onboardUser, operation } from "./google/assist.ts"
+import { loadCodeAssist, onboardUser, operation, retrieveUserQuota } from "./google/assist.ts"
 import { checkCount, checkGenerate, isJson, type Json } from "./google/envelope.ts"
 import * as errors from "./google/errors.ts"
 import { type Answer, authorize, token, userinfo } from "./google/oauth.ts"
@@ -29,6 +29,7 @@ const METHODS: Readonly<Record<string, Endpoint>> = {
   "/v1internal:generateContent": "generateContent",
   "/v1internal:streamGenerateContent": "streamGenerateContent",
   "/v1internal:countTokens": "countTokens",
+  "/v1internal:retrieveUserQuota": "retrieveUserQuota",
 }
 
 function endpointOf(method: string, path: string): Endpoint | "unknown" {
@@ -76,9 +77,13 @@ export function startFakeGoogle(options: FakeGoogleOptions = {}): FakeGoogle {
     },
     fault: (fault) => world.script(fault),
     clearFaults: () => world.clearFaults(),
-    seen: (endpoint) => world.requests.filter((request) => request.endpoint === endpoint),
+    seen: (endpoint) =>
+      (endpoint === "retrieveUserQuota" ? world.readings : world.requests).filter(
+        (request) => request.endpoint === endpoint,
+      ),
     forget: () => {
       world.requests.length = 0
+      world.readings.length = 0
     },
     open: () => open,
     config: (extra = {}) =>
@@ -132,7 +137,8 @@ async function handle(world: World, request: IncomingMessage, response: ServerRe
     status: 0,
     aborted: false,
   }
-  world.requests.push(record)
+  if (endpoint === "retrieveUserQuota") world.readings.push(record)
+  else world.requests.push(record)
   response.once("close", () => {
     record.aborted = !response.writableFinished
     if (response.headersSent) record.status = response.statusCode
@@ -165,6 +171,8 @@ async function handle(world: World, request: IncomingMessage, response: ServerRe
   switch (endpoint) {
     case "loadCodeAssist":
       return plain(loadCodeAssist(account, json))
+    case "retrieveUserQuota":
+      return plain(retrieveUserQuota(account, json))
     case "onboardUser":
       return plain(onboardUser(world, account, json))
     case "countTokens": {

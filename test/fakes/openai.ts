@@ -35,6 +35,8 @@ export const DEFAULT_MODELS: readonly FakeModel[] = [
   { slug: "gpt-9-future", minimalClientVersion: "9.0.0" },
 ]
 
+const USAGE_PATH = "/backend-api/wham/usage"
+
 export interface FakeOpenAIOptions {
   /** 0 (default) lets the system choose. */
   readonly port?: number
@@ -54,8 +56,10 @@ export interface FakeOpenAI {
   readonly authUrl: string
   readonly tokenUrl: string
   readonly accounts: readonly FakeAccount[]
-  /** Every request so far, in order of arrival. */
+  /** Every request so far, in order of arrival, but for readings of usage. */
   readonly requests: readonly RecordedRequest[]
+  /** Readings of usage (`/wham/usage`), which nobody waits for and which come when they like. */
+  readonly readings: readonly RecordedRequest[]
   /** Requests to a path that ends with `path`. */
   requestsTo(path: string): readonly RecordedRequest[]
   addAccount(options?: AccountOptions): FakeAccount
@@ -63,6 +67,8 @@ export interface FakeOpenAI {
   fault(account: FakeAccount | null, ...faults: readonly Fault[]): void
   tokenFault(...faults: readonly TokenFault[]): void
   clearFaults(): void
+  /** The usage limit that a fault told of is over, before its reset: usage says so from now on. */
+  lift(account: FakeAccount): void
   expireAccess(account: FakeAccount): void
   revoke(account: FakeAccount): void
   isLive(refreshToken: string): boolean
@@ -92,6 +98,7 @@ export function startFakeOpenAI(options: FakeOpenAIOptions = {}): FakeOpenAI {
   const accounts = new Accounts(now, options.accessSeconds ?? 864_000)
   for (let i = 0; i < (options.accounts ?? 1); i += 1) accounts.add()
   const requests: RecordedRequest[] = []
+  const readings: RecordedRequest[] = []
   const backendState: BackendState = {
     accounts,
     models: options.models ?? DEFAULT_MODELS,
@@ -120,7 +127,7 @@ export function startFakeOpenAI(options: FakeOpenAIOptions = {}): FakeOpenAI {
     "POST /backend-api/codex/responses": (exchange) => backend.responses(exchange),
     "POST /backend-api/codex/responses/compact": (exchange) => backend.compact(exchange),
     "GET /backend-api/codex/models": (exchange) => backend.models(exchange),
-    "GET /backend-api/wham/usage": (exchange) => backend.usage(exchange),
+    [`GET ${USAGE_PATH}`]: (exchange) => backend.usage(exchange),
   }
 
   const server = createServer(async (request, response) => {
@@ -143,7 +150,8 @@ export function startFakeOpenAI(options: FakeOpenAIOptions = {}): FakeOpenAI {
     response.once("close", () => {
       record.aborted = !response.writableFinished
     })
-    requests.push(record)
+    if (path === USAGE_PATH) readings.push(record)
+    else requests.push(record)
     const exchange = new Exchange(record, request, response)
     const handler = routes[`${record.method} ${path}`]
     if (handler === undefined) return exchange.json(404, { detail: "Not Found" })
@@ -163,6 +171,7 @@ export function startFakeOpenAI(options: FakeOpenAIOptions = {}): FakeOpenAI {
     tokenUrl: `${url}/oauth/token`,
     accounts: accounts.all,
     requests,
+    readings,
     requestsTo: (path) => requests.filter((request) => request.path.endsWith(path)),
     addAccount: (account) => accounts.add(account),
     fault: (account, ...faults) => {
@@ -176,6 +185,9 @@ export function startFakeOpenAI(options: FakeOpenAIOptions = {}): FakeOpenAI {
       backendState.faults.length = 0
       issuerState.tokenFaults.length = 0
       for (const account of accounts.all) account.faults.length = 0
+    },
+    lift: (account) => {
+      account.limitedUntil = null
     },
     expireAccess: (account) => accounts.expireAccess(account),
     revoke: (account) => accounts.revoke(account),

@@ -1,4 +1,4 @@
-/** loadCodeAssist, onboardUser and its long-running operations. */
+/** loadCodeAssist, onboardUser and its long-running operations, retrieveUserQuota. */
 import { consumerInvalid, googleError, invalidArgument, preconditionFailed } from "./errors.ts"
 import type { Answer } from "./oauth.ts"
 import type { FakeAccount } from "./types.ts"
@@ -113,4 +113,27 @@ function finished(account: FakeAccount, project: string | null, name: string | u
         : { cloudaicompanionProject: { id: project, name: project, projectNumber: "123456789012" } }),
     },
   }
+}
+
+/** Requests per model and day where `limit` has not said otherwise. */
+const DAILY = 1_000
+const METERED = ["gemini-2.5-pro", "gemini-2.5-flash"]
+
+export function retrieveUserQuota(account: FakeAccount, body: Json): Answer {
+  const project = text(body.project)
+  if (project === null) return { status: 400, body: invalidArgument("project is required") }
+  if (!mayUse(account, project)) return { status: 403, body: consumerInvalid(project) }
+  const midnight = new Date().setUTCHours(24, 0, 0, 0)
+  const buckets = [...new Set([...METERED, ...account.quota.keys()])].map((modelId) => {
+    const limit = account.quota.get(modelId)
+    const left = limit === undefined ? DAILY - (account.served.get(modelId) ?? 0) : limit.remaining
+    return {
+      modelId,
+      tokenType: "REQUESTS",
+      remainingAmount: String(left),
+      remainingFraction: Math.min(1, Math.max(0, left / DAILY)),
+      resetTime: new Date(limit?.resetAt ?? midnight).toISOString(),
+    }
+  })
+  return { status: 200, body: { buckets } }
 }

@@ -67,10 +67,11 @@ export type Endpoint =
   | "generateContent"
   | "streamGenerateContent"
   | "countTokens"
+  | "retrieveUserQuota"
 
 /** A scripted misbehaviour; the first one that matches a request is used up by it. */
 export interface Fault {
-  /** Endpoint, or "generate" for both generate calls, or "any". */
+  /** Endpoint, or "generate" for both generate calls, or "any" for all but quota readings, which come when they like. */
   readonly on: Endpoint | "generate" | "any"
   /** Only for this account (by sub). Absent: for all. */
   readonly account?: FakeAccount
@@ -165,6 +166,7 @@ export interface FakeGoogleOptions {
 export interface FakeGoogle {
   /** `http://127.0.0.1:PORT`. */
   readonly url: string
+  /** All but quota readings, which nobody waits for and which come when they like: those are `seen("retrieveUserQuota")`. */
   readonly requests: readonly Recorded[]
   readonly accounts: readonly FakeAccount[]
   addAccount(options?: AccountOptions): FakeAccount

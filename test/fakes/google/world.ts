@@ -11,6 +11,7 @@ interface Code {
 export class World {
   readonly accounts: FakeAccount[] = []
   readonly requests: Recorded[] = []
+  readonly readings: Recorded[] = []
   readonly codes = new Map<string, Code>()
   readonly signatures = new Map<string, FakeAccount>()
   /** Prompt prefixes an account has sent, for cached token counts. */
@@ -101,7 +102,7 @@ export class World {
   fault(endpoint: Endpoint, account: FakeAccount | null, model: string | null): Fault | null {
     const entry = this.#faults.find(
       ({ fault }) =>
-        (fault.on === "any" ||
+        ((fault.on === "any" && endpoint !== "retrieveUserQuota") ||
           fault.on === endpoint ||
           (fault.on === "generate" && (endpoint === "generateContent" || endpoint === "streamGenerateContent"))) &&
         (fault.account === undefined || fault.account === account) &&

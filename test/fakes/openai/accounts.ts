@@ -26,6 +26,8 @@ export interface FakeAccount {
   models: readonly string[] | null
   primary: LimitWindow
   secondary: LimitWindow
+  /** Seconds since the epoch until which usage says that the limit is reached: a usage_limit fault said so. Null: it is not. */
+  limitedUntil: number | null
   /** Faults waiting for the next requests of this account, first in first out. */
   readonly faults: Fault[]
   /** The newest refresh token of the newest family: what an operator would hand to Pollux. */
@@ -90,6 +92,7 @@ export class Accounts {
       models: options.models ?? null,
       primary: { usedPercent: 12, windowMinutes: 300, resetAt: nowSeconds + 3 * 3600 },
       secondary: { usedPercent: 34, windowMinutes: 10_080, resetAt: nowSeconds + 4 * 86_400 },
+      limitedUntil: null,
       faults: [],
       refreshToken: "",
       refreshes: 0,

@@ -82,8 +82,11 @@ export class Backend {
       reset_after_seconds: Math.max(0, limit.resetAt - Math.floor(this.state.now() / 1000)),
       reset_at: limit.resetAt,
     })
-    const reached = account.primary.usedPercent >= 100 || account.secondary.usedPercent >= 100
-    const windows = { primary_window: window(account.primary), secondary_window: window(account.secondary) }
+    const { limitedUntil: until } = account
+    const limited = until !== null && until * 1000 > this.state.now()
+    const primary = limited ? { ...account.primary, usedPercent: 100, resetAt: until } : account.primary
+    const reached = primary.usedPercent >= 100 || account.secondary.usedPercent >= 100
+    const windows = { primary_window: window(primary), secondary_window: window(account.secondary) }
     const rateLimit = { allowed: !reached, limit_reached: reached, ...windows }
     exchange.json(200, {
       plan_type: account.plan,
@@ -120,6 +123,7 @@ export class Backend {
         return true
       case "usage_limit": {
         const nowSeconds = Math.floor(this.state.now() / 1000)
+        account.limitedUntil = fault.resetsAt ?? nowSeconds + 600
         exchange.json(
           429,
           usageLimitBody(fault.resetsAt, fault.planType ?? account.plan, nowSeconds),
