@@ -254,6 +254,7 @@ const account = {
   models: null,
   primary: { usedPercent: 0, windowMinutes: 300, resetAt: 0 },
   secondary: { usedPercent: 0, windowMinutes: 300, resetAt: 0 },
+  limitedUntil: null,
   faults: [],
   refreshToken: "",
   refreshes: 0,
