@@ -158,8 +158,7 @@ test("each answer has a request id, the caller's own where it may stand, and tel
   const made = await ask(pollux, { "x-request-id": "x".repeat(129) })
   expect(made.headers.get("x-request-id")).toMatch(/^[\w-]{16}$/)
   expect(own.headers.get("x-pollux-credential")).not.toBeNull()
-  await pollux.logged("request")
-  expect(pollux.log().some((line) => line.request_id === "my-request-1")).toBeTrue()
+  await until("its id is in the log", () => pollux.log().some((line) => line.request_id === "my-request-1"))
   await pollux.restart({
     config: `[basic]\nlisten_addr = "127.0.0.1"\nlisten_port = 0\npollux_key = "${secret(pollux.key)}"\nanswer_headers = false\n\n${google.config()}\n${openai.config()}`,
   })
