@@ -123,3 +123,20 @@ function isPrefix(words: readonly string[]): boolean {
     (command) => words.length <= command.words.length && words.every((word, at) => command.words[at] === word),
   )
 }
+
+describe("scripts/docs", () => {
+  const run = (...args: readonly string[]) =>
+    Bun.spawnSync([process.execPath, resolve(ROOT, "scripts/lib/docs.ts"), ...args], {
+      env: { PATH: process.env.PATH ?? "" },
+    })
+
+  test("with --check writes nothing, and ends with 0 when nothing is to be written", () => {
+    const { exitCode, stdout } = run("--check")
+    expect([exitCode, stdout.toString()]).toEqual([0, "README.md is up to date.\n"])
+    expect(readFileSync(resolve(ROOT, "README.md"), "utf8")).toBe(README)
+  })
+
+  test("refuses other arguments", () => {
+    for (const args of [["--chek"], ["--check", "x"]]) expect(run(...args).exitCode).toBe(64)
+  })
+})
