@@ -13,7 +13,7 @@ export interface Ticking {
  * a timer per chunk would cost more than the chunk. A tick over 5,000 streams takes well under a millisecond.
  */
 export class Ticker {
-  /** Monotonic milliseconds as of the last tick: what `lastChunkAt` and the like are set to. */
+  /** Monotonic milliseconds as of the last tick, or of the last `due` while nobody was there to be ticked. */
   now: number
 
   private readonly members = new Set<Ticking>()
@@ -37,6 +37,8 @@ export class Ticker {
 
   /** The value a limit is compared with: `now` may be one tick old, so a tick is added. */
   due(ms: number): number {
+    // Nothing ticks an idle relay: `now` may be hours old, and a limit counted from then would strike at once.
+    if (this.cancel === null) this.now = this.clock.mono()
     return this.now + ms + TICK_MS
   }
 

@@ -23,6 +23,26 @@ describe("the ticker", () => {
     }
   })
 
+  test("does not count the time in which nobody was ticked as part of a limit set after it", async () => {
+    const time = handTime()
+    const ticker = new Ticker(time.clock, time.timers)
+    const before = { tick: () => undefined }
+    ticker.add(before)
+    ticker.remove(before)
+    await time.pass(3_600_000)
+    const due = ticker.due(600)
+    const setAt = time.clock.mono()
+    let struckAt = 0
+    ticker.add({
+      tick(now) {
+        if (now >= due && struckAt === 0) struckAt = now
+      },
+    })
+    await time.pass(2_000)
+    expect(struckAt - setAt).toBeGreaterThanOrEqual(600)
+    expect(struckAt - setAt).toBeLessThanOrEqual(600 + 2 * TICK_MS)
+  })
+
   test("sets one timer for all, and none when nobody is left", async () => {
     const time = handTime()
     const ticker = new Ticker(time.clock, time.timers)
