@@ -61,8 +61,8 @@ for (const log_format of ["json", "text"]) {
       expect(text).toMatch(/^HTTP\/1\.1 [245]\d\d /)
       expect(text.split("\r\n\r\n")[0]).not.toMatch(/forged/)
     }
-    const escape = await sendRaw(requestText("GET", "/healthz", { "user-agent": "\x1b[31m" }), { port, ms: 1_000 })
-    expect(escape.text).toStartWith("HTTP/1.1 400 ")
+    const refused = await sendRaw(requestText("GET", "/healthz", { "user-agent": "\x1b[31m" }), { port, ms: 1_000 })
+    expect(refused.text).toStartWith("HTTP/1.1 400 ")
     await until("each is logged", () => pollux.stdout.length >= before + requests.length)
     await Bun.sleep(50)
     for (const line of [...pollux.stdout, ...pollux.stderr]) {
