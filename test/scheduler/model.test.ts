@@ -1,13 +1,14 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
-import type { Acquired, Action, Lease } from "../../src/scheduler/ports.ts"
+import type { Acquired, Action, Lease, QuotaReading } from "../../src/scheduler/ports.ts"
 import { HOUR, MINUTE, Naive } from "./support/naive.ts"
+import { FAILED, ReadingWorld, reading } from "./support/reader.ts"
 import { AMBIGUOUS, PERMANENT, transient } from "./support/upstream.ts"
-import { end, MODEL, OTHER, World } from "./support/world.ts"
+import { end, MODEL, OTHER } from "./support/world.ts"
 
 /** The scheduler under test, and what it owes the test. */
 class Real {
-  readonly world: World
+  readonly world: ReadingWorld
   readonly open: Lease[] = []
   readonly waiting: {
     acquired: Acquired | null
@@ -17,8 +18,17 @@ class Real {
     readonly gone: AbortController
   }[] = []
 
-  constructor(readonly size: number) {
-    this.world = new World(...Array.from({ length: size }, () => ({ expiresAt: Date.UTC(2026, 0, 1) + 48 * HOUR })))
+  /** @param says what readings of quotas say, over and over; whatever it is, it must not show in anything that the model knows */
+  constructor(
+    readonly size: number,
+    says: readonly QuotaReading[],
+  ) {
+    this.world = ReadingWorld.begin(
+      ...Array.from({ length: size }, () => ({ expiresAt: Date.UTC(2026, 0, 1) + 48 * HOUR })),
+    )
+    const { reader } = this.world
+    // Without any, none is ever answered.
+    if (says.length > 0) reader.rule = () => says[reader.calls.length % says.length] ?? FAILED
   }
 
   /** Every lease, however it came, must be one that the model allows. */
@@ -289,6 +299,14 @@ const acquires = fc
   .map((all) => new Acquire(...all))
 const reports = fc.tuple(fc.nat(20), actions).map(([which, { make, name }]) => new Report(which, make, name))
 
+/** Of everybody, or of one model. */
+const readings = fc.oneof(
+  fc.constant(FAILED),
+  fc.constant(reading()),
+  fc.constant(reading({ limitedUntil: Date.UTC(2027, 0, 1) })),
+  model.map((name) => reading({ models: new Map([[name, Date.UTC(2027, 0, 1)]]) })),
+)
+
 const commands = [
   acquires,
   acquires,
@@ -310,28 +328,32 @@ const commands = [
 
 test("random messages against a naive model: nothing held back is leased, nothing ready is withheld, nothing is lost or leaked", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.commands(commands, { maxCommands: 80, size: "max" }), async (steps) => {
-      const real = new Real(SIZE)
-      const naive = new Naive(SIZE, real.world.time.mono())
-      await fc.asyncModelRun(() => ({ model: naive, real }), steps)
+    fc.asyncProperty(
+      fc.commands(commands, { maxCommands: 80, size: "max" }),
+      fc.array(readings, { maxLength: 5 }),
+      async (steps, says) => {
+        const real = new Real(SIZE, says)
+        const naive = new Naive(SIZE, real.world.time.mono())
+        await fc.asyncModelRun(() => ({ model: naive, real }), steps)
 
-      const { world } = real
-      // One flight per credential at any time.
-      const flying = world.refresher.refreshes.map((call) => call.token)
-      expect(new Set(flying).size).toBe(flying.length)
-      // No credential is lost, and each is counted once.
-      expect(world.pool.list().map((view) => view.id)).toEqual(naive.ids())
-      const { ready, cooling, refreshing, expired, parked, disabled, banned } = world.pool.counts()
-      expect(ready + cooling + refreshing + expired + parked + disabled + banned).toBe(naive.ids().length)
-      // No slot is leaked: whoever waits gets an answer, and whoever leased gives back.
-      for (const lease of real.open.splice(0)) world.pool.release(lease, end())
-      await real.pass(naive, 61_000)
-      for (const lease of real.open.splice(0)) world.pool.release(lease, end())
-      expect(real.waiting).toEqual([])
-      expect(world.pool.counts()).toMatchObject({ inFlight: 0, waiting: 0 })
-      expect(world.lines.filter((line) => line.level === "error")).toEqual([])
-      await world.close()
-    }),
+        const { world } = real
+        // One flight per credential at any time.
+        const flying = world.refresher.refreshes.map((call) => call.token)
+        expect(new Set(flying).size).toBe(flying.length)
+        // No credential is lost, and each is counted once.
+        expect(world.pool.list().map((view) => view.id)).toEqual(naive.ids())
+        const { ready, cooling, refreshing, expired, parked, disabled, banned } = world.pool.counts()
+        expect(ready + cooling + refreshing + expired + parked + disabled + banned).toBe(naive.ids().length)
+        // No slot is leaked: whoever waits gets an answer, and whoever leased gives back.
+        for (const lease of real.open.splice(0)) world.pool.release(lease, end())
+        await real.pass(naive, 61_000)
+        for (const lease of real.open.splice(0)) world.pool.release(lease, end())
+        expect(real.waiting).toEqual([])
+        expect(world.pool.counts()).toMatchObject({ inFlight: 0, waiting: 0 })
+        expect(world.lines.filter((line) => line.level === "error")).toEqual([])
+        await world.close()
+      },
+    ),
     { numRuns: 300, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
   )
 }, 60_000)

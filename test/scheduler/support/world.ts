@@ -1,6 +1,6 @@
 import type { Log, LogFields } from "../../../src/observe/ports.ts"
 import { createPool } from "../../../src/scheduler/actor.ts"
-import type { Acquired, Ask, Lease, LeaseEnd, Pool } from "../../../src/scheduler/ports.ts"
+import type { Acquired, Ask, Lease, LeaseEnd, Pool, QuotaReader } from "../../../src/scheduler/ports.ts"
 import type { Stored } from "../../../src/store/types.ts"
 import { MemorySource } from "./memory.ts"
 import { HandTime, seeded } from "./time.ts"
@@ -47,6 +47,8 @@ export class World {
   readonly settings: { current: Settings } = {
     current: { oauthTps: 5, modelList: [MODEL, OTHER], maxWaitMs: 5_000 },
   }
+  /** In force from the next start on. */
+  quotas: QuotaReader | null = null
   pool: Pool
 
   constructor(...credentials: readonly Partial<Stored>[]) {
@@ -61,6 +63,7 @@ export class World {
       name: "test",
       source,
       refresher,
+      quotas: this.quotas,
       clock: time,
       timers: time,
       random: seeded(7),
