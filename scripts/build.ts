@@ -107,7 +107,8 @@ function parseTarget(text: string | undefined): Bun.Build.CompileTarget | null {
   return known
 }
 
-const targets = [
+/** Systems that it is built for. */
+export const targets = [
   "bun-linux-x64",
   "bun-linux-arm64",
   "bun-linux-x64-musl",
