@@ -221,6 +221,16 @@ test("codex 10.6: the limits in headers and events are kept per credential, over
   expect((await system.only()).quotas).toMatchObject(windows)
 })
 
+test("codex 10.6: the limits of an account are asked for once it is in, before any request", async () => {
+  await using system = await CodexSystem.start()
+  const quotas = await until("the limits are shown", async () => {
+    const shown = (await system.only()).quotas
+    return shown.length > 0 && shown
+  })
+  expect(quotas).toContainEqual(expect.objectContaining({ family: "codex", name: "primary", usedPercent: 12 }))
+  expect(system.sent()).toBeEmpty()
+})
+
 test("codex 10.19: state, last error, windows and requests in flight are shown, and metrics count without secrets", async () => {
   await using system = await CodexSystem.start()
   system.openai.fault(system.account(0), { kind: "status", status: 500, body: "oops" })

@@ -124,6 +124,19 @@ test("geminicli 11.12: the pool is listed masked; a credential can be disabled, 
   expect((await system.verb("remove", { id })).status).toBe(404)
 })
 
+test("geminicli 11.12: the quota of each model is asked for once an account is in, for its own project", async () => {
+  await using system = await GeminiSystem.start({ accounts: 0 })
+  const account = system.google.addAccount()
+  system.google.limit(account, MODEL, 25, 3_600_000)
+  expect((await addSeeds(system, [{ refresh_token: secret(account.refreshToken) }])).text).toContain("adopted")
+  const quotas = await until("the quotas are shown", async () => {
+    const shown = Object(await system.only()).quotas
+    return shown.length > 0 && shown
+  })
+  expect(quotas).toContainEqual(expect.objectContaining({ family: MODEL, name: "requests" }))
+  expect(system.google.seen("retrieveUserQuota")[0]?.json).toMatchObject({ project: account.project })
+})
+
 test("geminicli 11.13: resource:add answers Success, or each seed's outcome on demand, and survives a kill right after", async () => {
   await using system = await GeminiSystem.start({ accounts: 0 })
   const accounts = [system.google.addAccount(), system.google.addAccount()]
