@@ -4,6 +4,7 @@ import { diffReload } from "./config/reload.ts"
 import type { Config } from "./config/types.ts"
 import { logAccess } from "./http/access.ts"
 import { createEdge, type Mounted, mount } from "./http/edge.ts"
+import { rejectionOf } from "./http/faults.ts"
 import type { ReloadOutcome } from "./http/health.ts"
 import type { ProviderDeps, ProviderModule } from "./http/ports.ts"
 import { systemClock as clock, type Live, systemTimers as timers } from "./observe/clock.ts"
@@ -62,7 +63,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     clock,
     log: log.child({ part: "store" }),
   })
-  const metrics = createMetrics({ version: deps.version, clock, timers })
+  const metrics = createMetrics({ version: deps.version, clock, timers, ready: () => store.trouble() === null })
   const usage = new UsageTotals(store.usage, { clock, timers, log })
   const records = createRecorder({ log, metrics, usage, clock })
   const recorder: Recorder = {
@@ -181,7 +182,11 @@ export async function startApp(deps: AppDeps): Promise<App> {
       return usageReport(store.usage, query, clock.wall())
     },
     reload,
-    access: (entry) => logAccess(log, entry),
+    access: (entry) => {
+      logAccess(log, entry)
+      const rejection = rejectionOf(entry.status)
+      if (rejection !== null) metrics.rejected(rejection)
+    },
   })
 
   async function close(): Promise<void> {

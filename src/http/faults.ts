@@ -19,6 +19,25 @@ const NEUTRAL: { readonly [K in EdgeFault["kind"]]: { readonly status: number; r
   internal: { status: 500, code: "INTERNAL_ERROR" },
 }
 
+/** Why a request was turned away, by the status that it got; for what has none of its own: `bad_request` or `internal`. */
+const TURNED_AWAY: Readonly<Record<number, string>> = {
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not_found",
+  405: "method_not_allowed",
+  413: "too_large",
+  415: "unsupported_media",
+  429: "rate_limited",
+  501: "not_implemented",
+  503: "unavailable",
+}
+
+/** A word for a metric's label, or null for an answer that turned nobody away. Pure. */
+export function rejectionOf(status: number): string | null {
+  if (status < 400) return null
+  return TURNED_AWAY[status] ?? (status < 500 ? "bad_request" : "internal")
+}
+
 /** The shape outside every provider's API: `{"error":{"code","message"}}`. */
 export const neutralShape: ErrorShape = (fault) => {
   const { status, code } = NEUTRAL[fault.kind]

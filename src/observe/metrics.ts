@@ -68,6 +68,8 @@ export interface MetricsDeps {
   readonly version: string
   readonly clock: Clock
   readonly timers: Timers
+  /** Whether the process can serve; default: it can. */
+  readonly ready?: () => boolean
 }
 
 const KINDS = ["input", "output", "cached", "reasoning"] as const
@@ -237,6 +239,14 @@ export function createMetrics(deps: MetricsDeps): Metrics {
     labelNames: ["version"],
     registers,
   }).set({ version: deps.version }, 1)
+  new Gauge({
+    name: "pollux_ready",
+    help: "1 when the process can serve, 0 when it cannot; /readyz tells why.",
+    registers,
+    collect() {
+      this.set((deps.ready?.() ?? true) ? 1 : 0)
+    },
+  })
 
   new Gauge({
     name: "pollux_credentials",

@@ -200,3 +200,18 @@ describe("the metrics", () => {
     expect(await read(metrics, "pollux_process_cpu_seconds_total")).toBeGreaterThan(0)
   })
 })
+
+test("readiness is asked at each scrape", async () => {
+  let ready = true
+  const metrics = createMetrics({
+    version: "1",
+    clock: { mono: () => 0, wall: () => 0 },
+    timers: { after: () => () => {} },
+    ready: () => ready,
+  })
+  open.push(metrics)
+  expect(await read(metrics, "pollux_ready")).toBe(1)
+  ready = false
+  expect(await read(metrics, "pollux_ready")).toBe(0)
+  expect(await read(make().metrics, "pollux_ready")).toBe(1)
+})
