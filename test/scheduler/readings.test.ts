@@ -59,7 +59,11 @@ describe("readings come", () => {
     await world.time.pass(HOUR)
     expect(world.reader.calls).toHaveLength(1)
     world.pool.enable(1)
+    world.pool.disable(1)
     world.pool.enable(1)
+    await world.time.pass(SECOND)
+    expect(world.reader.waiting).toHaveLength(1)
+    world.reader.next().answer(reading())
     await world.time.pass(HOUR)
     expect(world.reader.calls.map(({ account }) => account)).toEqual(["its own", "account1"])
   })
@@ -80,6 +84,26 @@ describe("readings come", () => {
     expect(after - times.length).toBeLessThanOrEqual(1)
     await world.time.pass(3 * DAY)
     expect(world.reader.calls).toHaveLength(after)
+  })
+
+  test.each([
+    ["while a reading is under way", true],
+    ["right after a reading", false],
+  ])("once more for a last use %s", async (_, during) => {
+    const world = ReadingWorld.begin(LASTING)
+    while (world.reader.waiting.length === 0) {
+      world.pool.release(world.lease(), end())
+      await world.time.pass(SECOND)
+    }
+    const call = world.reader.next()
+    if (during) world.pool.release(world.lease(), end())
+    await world.time.pass(SECOND)
+    if (during) world.pool.release(world.lease(), end())
+    call.answer(reading())
+    await world.time.pass(SECOND)
+    if (!during) world.pool.release(world.lease(), end())
+    await world.time.pass(HOUR)
+    expect(world.reader.calls.filter(({ at }) => at > call.at)).toHaveLength(1)
   })
 
   test("spread out after a start that finds many in use", async () => {
@@ -344,7 +368,8 @@ test("the stop gives readings up and waits for none", async () => {
   const call = world.reader.next()
   await world.pool.close(0)
   expect(call.signal.aborted).toBe(true)
-  call.answer(reading())
+  call.answer(reading({ plan: "late" }))
   await settled()
+  expect(world.pool.list()[0]?.plan).toBeNull()
   expect(world.lines.filter(({ level }) => level === "error")).toEqual([])
 })
