@@ -169,7 +169,6 @@ export async function startApp(deps: AppDeps): Promise<App> {
     config,
     clock,
     timers,
-    random: Math.random,
     log,
     providers: [gemini, codex],
     metrics,

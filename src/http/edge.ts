@@ -1,6 +1,6 @@
 import { Elysia } from "elysia"
 import type { Config } from "../config/types.ts"
-import type { Clock, Live, Random, Timers } from "../observe/clock.ts"
+import type { Clock, Live, Timers } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import type { CallBase, Inbound, Relay } from "../relay/ports.ts"
 import type { Pool } from "../scheduler/ports.ts"
@@ -34,7 +34,6 @@ export interface EdgeDeps extends HealthDeps {
   readonly config: Live<Config>
   readonly clock: Clock
   readonly timers: Timers
-  readonly random: Random
   readonly log: Log
   readonly providers: readonly Mounted[]
   /** Every request that did not go through a relay, when its answer is made. */

@@ -75,12 +75,7 @@ export interface Verdict<C> {
 }
 
 /** Why the relay itself refuses, beside the pool's refusals. */
-export type RelayRefusal =
-  | Refusal
-  | { readonly why: "draining" }
-  | { readonly why: "internal" }
-  /** The upstream never answered in time. */
-  | { readonly why: "upstream_timeout" }
+export type RelayRefusal = Refusal | { readonly why: "draining" } | { readonly why: "internal" }
 
 export interface Provider<C extends CallBase> {
   readonly name: string

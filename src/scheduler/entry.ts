@@ -180,8 +180,3 @@ export class IssuedLease implements Lease {
 export function wallOf(mono: number, now: Now): number {
   return Math.round(now.wall + (mono - now.mono))
 }
-
-/** Monotonic time of a wall one. */
-export function monoOf(wall: number, now: Now): number {
-  return now.mono + (wall - now.wall)
-}

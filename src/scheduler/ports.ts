@@ -10,7 +10,6 @@ import type {
   SeedHint,
   SeedOutcome,
   SeedRecord,
-  Standing,
   StateChange,
   Stored,
   TokenSet,
@@ -285,8 +284,6 @@ export type PoolEvent =
   | { readonly event: "credential"; readonly at: number; readonly credential: CredentialView }
   | { readonly event: "removed"; readonly at: number; readonly id: number }
   | { readonly event: "seed"; readonly at: number; readonly outcome: SeedOutcome }
-
-export type Standings = Standing["kind"]
 
 /** What an operator's verb did. */
 export type AdminResult =

@@ -64,8 +64,6 @@ export function refusal(why: RelayRefusal, now: number): ClientError {
     case "closed":
     case "draining":
       return localError(503, "SHUTTING_DOWN", "The server is shutting down. Try again shortly.", 5)
-    case "upstream_timeout":
-      return localError(504, "UPSTREAM_ERROR", "The upstream service did not answer in time.")
     case "internal":
       return localError(500, "INTERNAL_ERROR", "An internal server error occurred.")
     default:

@@ -134,7 +134,6 @@ export function memberOf(bytes: Uint8Array, at: number, key: string): Member | n
 
 export const isObjectAt = (bytes: Uint8Array, at: number): boolean => bytes[at] === OPEN_BRACE
 export const isArrayAt = (bytes: Uint8Array, at: number): boolean => bytes[at] === OPEN_BRACKET
-export const isStringAt = (bytes: Uint8Array, at: number): boolean => bytes[at] === QUOTE
 
 /** The string with quotes at `[start, end)`, unescaped; "" if it is none. */
 export function textOf(bytes: Uint8Array, start: number, end: number): string {

@@ -169,8 +169,6 @@ export function tellRefusal(why: RelayRefusal, model: string, now: number): Clie
     case "draining":
     case "closed":
       return tell({ code: 503, message: "The server is shutting down.", retryAfterMs: 1_000 })
-    case "upstream_timeout":
-      return tell({ code: 504, message: "The upstream did not answer in time." })
     case "aborted":
       return tell({ code: 499, message: "The request was cancelled." })
     case "internal":

@@ -42,7 +42,6 @@ export function bench(options: BenchOptions = {}): Bench {
     config: live,
     clock: time,
     timers: time,
-    random: () => 0.5,
     log,
     providers: [mount(toyModule("toy", options.oauth ?? toyOAuth("toy")), pool, relay)],
     ready: () => [],
