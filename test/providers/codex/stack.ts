@@ -80,7 +80,6 @@ export async function startStack(fake: FakeOpenAI, changes: Partial<CodexSetting
     config,
     clock,
     timers,
-    random: Math.random,
     log: silent,
     providers: [mount(module, pool, relay)],
     metrics,
