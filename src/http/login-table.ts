@@ -22,7 +22,7 @@ export interface Login {
   readonly provider: string
   /** `browser`: begun by a visitor, bound to a cookie; `key`: begun with the key; `device`: nobody comes back. */
   readonly kind: "browser" | "key" | "device"
-  /** What a browser login counts under. */
+  /** What a browser login counts under: see `limitKey`. */
   readonly address: string
   readonly account: string | null
   /** SHA-256 of the state and of the cookie's value; null where there is none. */

@@ -4,6 +4,7 @@ import type { Log } from "../observe/ports.ts"
 import { maskEmail, redact } from "../observe/redact.ts"
 import type { Pool } from "../scheduler/ports.ts"
 import type { SeedOutcome, TokenSet } from "../store/types.ts"
+import { limitKey } from "./address.ts"
 import { pollDevice } from "./device.ts"
 import { LOGIN_LIFETIME_MS, type Login, type LoginResult, LoginTable, secretDigest } from "./login-table.ts"
 import { type Exchanged, HttpError, type OAuthProvider } from "./ports.ts"
@@ -78,7 +79,7 @@ export class Logins {
       id,
       provider: oauth.name,
       kind: how.kind,
-      address: how.address,
+      address: limitKey(how.address),
       account: how.account,
       redirectUri,
       state: secretDigest(state),

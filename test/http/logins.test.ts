@@ -86,6 +86,13 @@ describe("GET /{provider}/auth", () => {
     expect(JSON.stringify(access)).not.toContain(KEY)
   })
 
+  test("counts the addresses of one IPv6 subscriber as one, since each is given a whole /64", async () => {
+    const { begin } = visitor()
+    for (let n = 0; n < 16; n++) expect((await begin({}, `2001:db8:0:1::${n}`)).response.status).toBe(307)
+    expect((await begin({}, "2001:db8:0:1:ffff::1")).response.status).toBe(429)
+    expect((await begin({}, "2001:db8:0:2::1")).response.status).toBe(307)
+  })
+
   test("is limited to 16 logins under way for one address, and to 256 in all", async () => {
     const { begin, ask } = visitor()
     for (let n = 0; n < 16; n++) expect((await begin({}, "10.0.0.1")).response.status).toBe(307)
