@@ -26,10 +26,10 @@ const SECRET_FIELDS: ReadonlySet<string> = new Set([
   "authorizationcode",
 ])
 
-/** Texts of this length that repeat (paths, clients, models) are worth remembering as harmless. */
-const SHORTEST_KEPT = 10
+/** Texts up to this length that repeat (paths, clients, models) are worth remembering as harmless. */
 const LONGEST_KEPT = 256
-const MOST_KEPT = 1024
+/** Places for them; a newcomer takes the place of whom it meets there, so that ids that never repeat drive out few that do. */
+const PLACES = 512
 const MOST_NAMES = 512
 
 export interface Cleaner {
@@ -37,35 +37,62 @@ export interface Cleaner {
   text(text: string): string
   /** `own` (clean already), then the cleaned `fields`; undefined values are left out. */
   fields(own: LogFields, fields: LogFields | undefined): LogFields
+  /** The cleaned `fields` as members of a JSON object, each with a comma in front of it. */
+  members(fields: LogFields | undefined): string
 }
 
 /** What a field's name makes of its value: kept under this name, or masked. */
 interface NameRule {
   readonly name: string
   readonly secret: boolean
+  /** The name as it stands in a JSON object, from the comma before it to the colon behind it. */
+  readonly json: string
 }
 
-function ruleOf(name: string): NameRule {
+function ruleOf(given: string): NameRule {
+  const name = RESERVED.has(given) ? `${given}_` : escapeControls(given)
   return {
-    name: RESERVED.has(name) ? `${name}_` : escapeControls(name),
-    secret: SECRET_FIELDS.has(name.replaceAll(/[-_]/g, "").toLowerCase()),
+    name,
+    secret: SECRET_FIELDS.has(given.replaceAll(/[-_]/g, "").toLowerCase()),
+    json: `,${JSON.stringify(name)}:`,
   }
+}
+
+/** A place for a text: length and three of its characters tell those apart that matter. */
+function placeOf(text: string): number {
+  const { length } = text
+  const middle = text.charCodeAt(length >> 1)
+  return (length * 31 + text.charCodeAt(0) * 7 + text.charCodeAt(length - 1) * 13 + middle * 3) & (PLACES - 1)
 }
 
 /** Cleans what is logged. It remembers which texts needed nothing (never one that held a secret), since most lines repeat them. */
 export function createCleaner(): Cleaner {
-  const harmless = new Set<string>()
+  const harmless: string[] = new Array(PLACES).fill("")
+  /** The same as JSON. */
+  const quoted: string[] = new Array(PLACES).fill('""')
   const rules = new Map<string, NameRule>()
 
   function text(given: string): string {
-    const keep = given.length >= SHORTEST_KEPT && given.length <= LONGEST_KEPT
-    if (keep && harmless.has(given)) return given
+    const place = placeOf(given)
+    return harmless[place] === given ? given : learn(given, place)
+  }
+
+  function learn(given: string, place: number): string {
     const clean = escapeControls(redact(given))
-    if (keep && clean === given) {
-      if (harmless.size >= MOST_KEPT) harmless.clear()
-      harmless.add(given)
+    if (clean === given && given.length <= LONGEST_KEPT) {
+      harmless[place] = given
+      quoted[place] = JSON.stringify(given)
     }
     return clean
+  }
+
+  function json(given: string): string {
+    const place = placeOf(given)
+    if (harmless[place] !== given) {
+      const clean = learn(given, place)
+      if (harmless[place] !== given) return JSON.stringify(clean)
+    }
+    return quoted[place] ?? '""'
   }
 
   function rule(name: string): NameRule {
@@ -85,11 +112,28 @@ export function createCleaner(): Cleaner {
         const value = fields[given]
         if (value === undefined) continue
         const { name, secret } = rule(given)
-        if (typeof value === "string") result[name] = secret ? "***" : text(value)
-        else if (value !== null && typeof value === "object") result[name] = secret ? "***" : value.map(text)
+        if (typeof value === "string") result[name] = secret ? MASK : text(value)
+        else if (value !== null && typeof value === "object") result[name] = secret ? MASK : value.map(text)
         else result[name] = value
       }
       return result
     },
+    members(fields) {
+      let members = ""
+      for (const given in fields) {
+        const value = fields[given]
+        if (value === undefined) continue
+        const { json: name, secret } = rule(given)
+        if (typeof value === "string") members += name + (secret ? MASKED : json(value))
+        else if (typeof value === "number") members += name + (Number.isFinite(value) ? value : "null")
+        else if (value !== null && typeof value === "object") {
+          members += name + (secret ? MASKED : `[${value.map(json).join(",")}]`)
+        } else members += name + value
+      }
+      return members
+    },
   }
 }
+
+const MASK = "***"
+const MASKED = JSON.stringify(MASK)

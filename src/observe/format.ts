@@ -1,7 +1,11 @@
+import type { Cleaner } from "./cleaner.ts"
 import type { LogFields, LogLevel } from "./ports.ts"
 
-/** Writes one line; event and fields are already free of secrets and control characters. */
-export type Format = (level: LogLevel, event: string, fields: LogFields) => void
+/** Writes one line. `own` are the fields of the log itself, clean already; event and `fields` are cleaned on the way. */
+export type Format = (level: LogLevel, event: string, own: LogFields, fields: LogFields | undefined) => void
+
+/** The log's own fields where it has none. */
+export const NO_FIELDS: LogFields = {}
 
 const LABEL: Readonly<Record<LogLevel, string>> = {
   error: "ERROR",
@@ -31,13 +35,18 @@ function createStamp(second: (ms: number) => string): (ms: number) => string {
 }
 
 /** One JSON object a line: `time` (ISO 8601, UTC), `level`, `event`, then the fields. */
-export function createJsonFormat(write: (line: string) => void, now: () => number): Format {
+export function createJsonFormat(write: (line: string) => void, now: () => number, cleaner: Cleaner): Format {
   const stamp = createStamp((ms) => new Date(ms).toISOString().slice(0, 19))
-  return (level, event, fields) => {
-    const rest = JSON.stringify(fields)
-    const end = rest === "{}" ? "}\n" : `,${rest.slice(1)}\n`
-    write(`{"time":"${stamp(now())}Z","level":"${level}","event":${JSON.stringify(event)}${end}`)
+  return (level, event, own, fields) => {
+    // Most lines are of a log without fields of its own: their members are written one by one, with no object between.
+    const members = own === NO_FIELDS ? cleaner.members(fields) : merged(cleaner.fields(own, fields))
+    write(`{"time":"${stamp(now())}Z","level":"${level}","event":${JSON.stringify(cleaner.text(event))}${members}}\n`)
   }
+}
+
+function merged(fields: LogFields): string {
+  const json = JSON.stringify(fields)
+  return json === "{}" ? "" : `,${json.slice(1, -1)}`
 }
 
 function show(value: LogFields[string]): string {
@@ -47,9 +56,16 @@ function show(value: LogFields[string]): string {
 }
 
 /** `HH:MM:SS.mmm LEVEL event key=value ...` in local time, for people. */
-export function createTextFormat(write: (line: string) => void, now: () => number, color: boolean): Format {
+export function createTextFormat(
+  write: (line: string) => void,
+  now: () => number,
+  cleaner: Cleaner,
+  color: boolean,
+): Format {
   const stamp = createStamp((ms) => new Date(ms).toTimeString().slice(0, 8))
-  return (level, event, fields) => {
+  return (level, given, own, added) => {
+    const event = cleaner.text(given)
+    const fields = cleaner.fields(own, added)
     let line = ""
     for (const name in fields) {
       if (fields[name] === null || fields[name] === undefined) continue

@@ -1,6 +1,6 @@
 import { createCleaner } from "./cleaner.ts"
 import { systemTimers } from "./clock.ts"
-import { createJsonFormat, createTextFormat } from "./format.ts"
+import { createJsonFormat, createTextFormat, NO_FIELDS } from "./format.ts"
 import type { Log, LogFields, LogLevel } from "./ports.ts"
 import { createSink, descriptorWriter, type Sink } from "./sink.ts"
 
@@ -46,22 +46,22 @@ function standardOutput(lost: (lines: number) => void): Sink {
 export function createLog(options: LogOptions): RootLog {
   const sink: Sink =
     options.write === undefined
-      ? standardOutput((lines) => format("warn", "log lines lost", { lines }))
+      ? standardOutput((lines) => format("warn", "log lines lost", NO_FIELDS, { lines }))
       : { write: options.write, flush() {} }
   const terminal = options.terminal ?? ownTerminal()
   const now = options.now ?? Date.now
   const text = options.format === "text" || (options.format === "auto" && terminal.tty)
-  const format = text
-    ? createTextFormat(sink.write, now, terminal.tty && terminal.color)
-    : createJsonFormat(sink.write, now)
   const cleaner = createCleaner()
+  const format = text
+    ? createTextFormat(sink.write, now, cleaner, terminal.tty && terminal.color)
+    : createJsonFormat(sink.write, now, cleaner)
   let threshold = RANK[options.level]
 
   function derive(own: LogFields): Log {
     const at = (level: LogLevel) => {
       const rank = RANK[level]
       return (event: string, fields?: LogFields) => {
-        if (rank <= threshold) format(level, cleaner.text(event), cleaner.fields(own, fields))
+        if (rank <= threshold) format(level, event, own, fields)
       }
     }
     return {
@@ -75,7 +75,7 @@ export function createLog(options: LogOptions): RootLog {
   }
 
   return {
-    ...derive({}),
+    ...derive(NO_FIELDS),
     setLevel(level) {
       threshold = RANK[level]
     },
