@@ -8,7 +8,10 @@ const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"])
 export function accessLevel({
   path,
   status,
-}: Pick<AccessEntry, "path" | "status">): "debug" | "info" | "warn" | "error" {
+  fault,
+}: Pick<AccessEntry, "path" | "status" | "fault">): "debug" | "info" | "warn" | "error" {
+  // Somebody asked for the stop: nothing is wrong.
+  if (fault === "draining") return "info"
   if (status >= 500) return status === 501 ? "warn" : "error"
   if (status >= 400) return "warn"
   return PROBES.has(path) ? "debug" : "info"
@@ -16,10 +19,11 @@ export function accessLevel({
 
 /** One line for each request that did not go through a relay; a relay's recorder writes the others. */
 export function logAccess(log: Log, entry: AccessEntry): void {
-  const { requestId, status, method, path, principal, address, userAgent, ms } = entry
+  const { requestId, status, fault, method, path, principal, address, userAgent, ms } = entry
   log[accessLevel(entry)]("request", {
     request_id: requestId,
     status,
+    reason: fault ?? undefined,
     method,
     path,
     address,

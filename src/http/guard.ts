@@ -5,7 +5,7 @@ import { limitKey, TrustedProxies } from "./address.ts"
 import { faultResponse } from "./faults.ts"
 import { type KeyHolder, Keyring, presentedKey } from "./keys.ts"
 import { MinuteCounter } from "./limits.ts"
-import { type ErrorShape, HttpError } from "./ports.ts"
+import { type EdgeFault, type ErrorShape, HttpError } from "./ports.ts"
 import { requestId } from "./request-id.ts"
 import { fromElsewhere } from "./site.ts"
 import { targetOf } from "./target.ts"
@@ -30,6 +30,8 @@ export interface AccessEntry {
   readonly method: string
   readonly path: string
   readonly status: number
+  /** Why it was turned away, or null when it was not. */
+  readonly fault: EdgeFault["kind"] | null
   readonly ms: number
   readonly requestId: string
   /** Name of the key, or null without one. */
@@ -150,17 +152,19 @@ export class Guard {
   }
 
   #fail(error: unknown, visit: Visit, shape: ErrorShape): Response {
-    if (error instanceof HttpError) return this.#finish(faultResponse(error.fault, shape), visit)
+    if (error instanceof HttpError) {
+      return this.#finish(faultResponse(error.fault, shape), visit, error.fault.kind)
+    }
     this.#deps.log.error("request failed by a defect", {
       request: visit.id,
       path: visit.path,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     })
     const message = `An internal server error occurred. Its details are in the log under ${visit.id}.`
-    return this.#finish(faultResponse({ kind: "internal", message }, shape), visit)
+    return this.#finish(faultResponse({ kind: "internal", message }, shape), visit, "internal")
   }
 
-  #finish(answer: Response, visit: Visit): Response {
+  #finish(answer: Response, visit: Visit, fault: AccessEntry["fault"] = null): Response {
     const response = writable(answer)
     response.headers.set("x-request-id", visit.id)
     if (visit.burdened) response.headers.set("connection", "close")
@@ -171,6 +175,7 @@ export class Guard {
         method: inbound.method,
         path: visit.path,
         status: response.status,
+        fault,
         ms: this.#deps.clock.mono() - inbound.startedAt,
         requestId: visit.id,
         principal: visit.principal === NOBODY ? null : visit.principal.name,

@@ -6,6 +6,7 @@ const entry = {
   method: "GET",
   path: "/geminicli/v1beta/models",
   status: 200,
+  fault: null,
   ms: 1.4,
   requestId: "r1",
   principal: "default",
@@ -14,15 +15,30 @@ const entry = {
 }
 
 test("a probe that succeeds is not worth a line of its own, one that fails is", () => {
-  expect(accessLevel({ path: "/healthz", status: 200 })).toBe("debug")
-  expect(accessLevel({ path: "/readyz", status: 503 })).toBe("error")
+  expect(accessLevel({ path: "/healthz", status: 200, fault: null })).toBe("debug")
+  expect(accessLevel({ path: "/readyz", status: 503, fault: null })).toBe("error")
 })
 
 test("a client's mistake is a warning, a failure of the server an error", () => {
-  expect(accessLevel({ path: "/x", status: 200 })).toBe("info")
-  expect(accessLevel({ path: "/x", status: 401 })).toBe("warn")
-  expect(accessLevel({ path: "/x", status: 501 })).toBe("warn")
-  expect(accessLevel({ path: "/x", status: 500 })).toBe("error")
+  expect(accessLevel({ path: "/x", status: 200, fault: null })).toBe("info")
+  expect(accessLevel({ path: "/x", status: 401, fault: null })).toBe("warn")
+  expect(accessLevel({ path: "/x", status: 501, fault: null })).toBe("warn")
+  expect(accessLevel({ path: "/x", status: 500, fault: null })).toBe("error")
+})
+
+test("what is turned away by a stop that somebody asked for is no error", () => {
+  expect(accessLevel({ path: "/readyz", status: 503, fault: "draining" })).toBe("info")
+})
+
+test("a line says why the request was turned away", () => {
+  const lines: string[] = []
+  const log = createLog({ level: "info", format: "json", write: (line) => void lines.push(line) })
+  logAccess(log, { ...entry, status: 401, fault: "unauthorized" })
+  logAccess(log, entry)
+  log.flush()
+  const [refused = "", served = ""] = lines.join("").trim().split("\n")
+  expect(JSON.parse(refused)).toMatchObject({ status: 401, reason: "unauthorized" })
+  expect(JSON.parse(served)).not.toHaveProperty("reason")
 })
 
 test("each level reaches the log as such", () => {

@@ -195,11 +195,20 @@ describe("every answer", () => {
         method: "GET",
         path: "/toy/v1/models",
         status: 200,
+        fault: null,
         principal: "default",
         address: "127.0.0.1",
         userAgent: "agent/1",
       },
-      { method: "GET", path: "/none", status: 404, principal: null, address: "10.0.0.7", userAgent: "" },
+      {
+        method: "GET",
+        path: "/none",
+        status: 404,
+        fault: "not_found",
+        principal: null,
+        address: "10.0.0.7",
+        userAgent: "",
+      },
     ])
   })
 })
