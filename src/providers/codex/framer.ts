@@ -14,12 +14,10 @@ const MAX_ERROR = 64 * 1024
 const HEAD = 160
 /** Blank lines, comments and other fields before a frame's event name. */
 const PREAMBLE = /^(?:(?:(?::|id|retry)[^\r\n]*)?(?:[\r\n]+|$))*/
-const PATCHABLE = ["completed", "incomplete"].flatMap((name) => [
-  `event: response.${name}`,
-  `event:response.${name}`,
-  `data: {"type":"response.${name}"`,
-  `data:{"type":"response.${name}"`,
-])
+const startsOf = (...types: readonly string[]): readonly string[] =>
+  types.flatMap((type) => [`event: ${type}`, `event:${type}`, `data: {"type":"${type}"`, `data:{"type":"${type}"`])
+const LAST = startsOf("response.completed", "response.incomplete")
+const FAULTS = startsOf("response.failed", "error")
 
 export interface FramerParts {
   readonly notes: AnswerNotes
@@ -27,13 +25,16 @@ export interface FramerParts {
   readonly headers: Headers
   /** The caller is a Codex client: it reads items as they come and gets every byte of the last event as sent. */
   readonly codex: boolean
+  /** The text of an error event as the client may see it: without what is the operator's. Default: as it is. */
+  readonly scrub?: (text: string) => string
   /** Largest event; default as the scanner has it. */
   readonly maxFrameBytes?: number
 }
 
 /**
- * Bytes change in two places only: a frame without an `event:` line gets one, and a last event whose `output` is empty gets the
- * items that were streamed. Everything else is written as it came, chunk for chunk.
+ * Bytes change in three places only: a frame without an `event:` line gets one, a last event whose `output` is empty gets the
+ * items that were streamed, and an error event loses what names the account. Everything else is written as it came, chunk for
+ * chunk.
  */
 export class ResponseFramer implements Framer {
   phase: "opening" | "flowing" | "done" = "opening"
@@ -98,8 +99,8 @@ export class ResponseFramer implements Framer {
     while (scanner.next()) {
       const end = at + scanner.end - scanner.start - this.carried
       const kind = this.take()
-      const patched = this.patch(kind)
       const isHeld = this.holding === true
+      const patched = this.unwritten(this.patch(kind), isHeld ? 0 : this.carried)
       if (patched !== null || isHeld) {
         out ??= []
         if (at > from) out.push(chunk.subarray(from, at))
@@ -166,13 +167,16 @@ export class ResponseFramer implements Framer {
     return joined([], out, chunk.subarray(from))
   }
 
-  /** Whether an incomplete frame is, or may turn out to be, a last event that lacks its items. */
+  /** Whether an incomplete frame is, or may turn out to be, an error event, or a last event that lacks its items. */
   private mayBePatched(tail: Uint8Array): boolean {
-    if (this.parts.codex || this.items.isEmpty || this.phase === "done") return false
+    if (this.phase === "done") return false
     const head = Buffer.from(tail.buffer, tail.byteOffset, Math.min(HEAD, tail.length)).toString("latin1")
     const rest = head.slice(PREAMBLE.exec(head)?.[0].length ?? 0)
-    if (rest === "") return tail.length < HEAD
-    return PATCHABLE.some((start) => (rest.length < start.length ? start.startsWith(rest) : rest.startsWith(start)))
+    if (rest === "") return !this.parts.codex && !this.items.isEmpty && tail.length < HEAD
+    // The first bytes of an error event may go out: nothing of the operator's stands in them.
+    if (FAULTS.some((start) => rest.startsWith(start))) return true
+    if (this.parts.codex || this.items.isEmpty) return false
+    return LAST.some((start) => (rest.length < start.length ? start.startsWith(rest) : rest.startsWith(start)))
   }
 
   /** Looks into the scanner's frame as far as it matters. */
@@ -225,8 +229,12 @@ export class ResponseFramer implements Framer {
     this.phase = "done"
   }
 
-  /** A last event: notes its usage, and gives it its items if it has none. Null: the frame stays as it is. */
+  /**
+   * A last event: notes its usage, and gives it its items if it has none. An error event: leaves out what names the account.
+   * Null: the frame stays as it is.
+   */
   private patch(kind: EventKind): Uint8Array | null {
+    if (kind === "failed" || kind === "error") return this.scrubbed()
     if ((kind !== "completed" && kind !== "incomplete") || this.phase === "done") return null
     this.phase = "done"
     const { scanner } = this
@@ -237,9 +245,30 @@ export class ResponseFramer implements Framer {
     if (Array.isArray(response.output) && response.output.length > 0) return null
     const output = this.items.sorted()
     if (output === null || output.length === 0) return null
-    const data = bytesOf(JSON.stringify({ ...event, response: { ...response, output } }))
-    const { bytes, start, dataStart, dataEnd, end } = scanner
-    return this.named(Buffer.concat([bytes.subarray(start, dataStart), data, bytes.subarray(dataEnd, end)]))
+    return this.withData(JSON.stringify({ ...event, response: { ...response, output } }))
+  }
+
+  /** What is left to write of a patched frame of which `written` bytes are out; null if those were others. */
+  private unwritten(patched: Uint8Array | null, written: number): Uint8Array | null {
+    if (patched === null || written === 0) return patched
+    const same = Buffer.compare(patched.subarray(0, written), this.scanner.frame().subarray(0, written)) === 0
+    return same ? patched.subarray(written) : null
+  }
+
+  private scrubbed(): Uint8Array | null {
+    const { scanner, parts } = this
+    const text = scanner.text()
+    const clean = parts.scrub?.(text) ?? text
+    if (clean === text) return null
+    if (scanner.dataLines === 1) return this.withData(clean)
+    const type = typeOf(scanner)
+    return bytesOf(`${type === null ? "" : `event: ${type}\n`}data: ${clean.replaceAll("\n", " ")}${BLANK}`)
+  }
+
+  /** The frame with other data in its one line of it. */
+  private withData(text: string): Uint8Array {
+    const { bytes, start, dataStart, dataEnd, end } = this.scanner
+    return this.named(Buffer.concat([bytes.subarray(start, dataStart), bytesOf(text), bytes.subarray(dataEnd, end)]))
   }
 
   /** The frame with an event name, if it came without one. */

@@ -11,6 +11,7 @@ import { createOAuth, createRefresher } from "./oauth.ts"
 import { refusal, shape } from "./refusal.ts"
 import { openAnswer } from "./response.ts"
 import { codexRoutes } from "./routes.ts"
+import { scrub } from "./scrub.ts"
 import { namesOf } from "./sessions.ts"
 import { sendCall } from "./upstream.ts"
 import { createQuotaReader } from "./usage-limits.ts"
@@ -33,7 +34,7 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
   const provider: Provider<CodexCall> = {
     name: NAME,
     send: (lease, call, signal) => sendCall(fetcher, lease, call, settings.current, isFedramp(lease), signal),
-    open: (response, call) => openAnswer(response, call, clock.wall),
+    open: (response, call, lease) => openAnswer(response, call, clock.wall, (text) => scrub(text, lease)),
     judge: (failure, call, lease, context) => {
       const lesson = lessonOf(failure)
       if (lesson !== null) learned.learn(call.model, lesson, context.now)

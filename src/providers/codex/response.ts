@@ -10,7 +10,13 @@ import { answerHeaders } from "./upstream.ts"
 const EVENT_STREAM = "text/event-stream; charset=utf-8"
 const JSON_TYPE = "application/json"
 
-export function openAnswer(response: Response, call: CodexCall, wall: () => number): Opened {
+/** @param scrub the text of an error event as the client may see it */
+export function openAnswer(
+  response: Response,
+  call: CodexCall,
+  wall: () => number,
+  scrub: (text: string) => string,
+): Opened {
   const { headers } = response
   const notes = new AnswerNotes(limitsOfHeaders(headers, wall()), wall)
   const isJson = call.endpoint === "compact" || headers.get("content-type")?.includes("json") === true
@@ -20,7 +26,7 @@ export function openAnswer(response: Response, call: CodexCall, wall: () => numb
     return { mode: "unary", response, assembler, headers: clientHeaders }
   }
   if (call.stream) {
-    const framer = new ResponseFramer({ notes, headers, codex: call.caller.codex })
+    const framer = new ResponseFramer({ notes, headers, codex: call.caller.codex, scrub })
     return { mode: "stream", response, framer, headers: clientHeaders }
   }
   return { mode: "unary", response, assembler: new StreamAssembler(notes, headers), headers: clientHeaders }

@@ -38,13 +38,18 @@ export function readProblem(body: string, status: number | null): Problem {
   }
   return {
     code: codeOf(error.code) ?? status ?? 0,
-    status: textOr(error.status) ?? "",
+    status: nameOf(error.status),
     message: (textOr(error.message) ?? "").slice(0, MAX_MESSAGE),
     details,
     reasons: [...infos, ...arrayOr(error.errors).filter(isObject)].flatMap((info) => textOr(info.reason) ?? []),
     metadata,
     understood: true,
   }
+}
+
+/** A name of google.rpc.Code; whatever else stands there is no status. */
+function nameOf(value: unknown): string {
+  return typeof value === "string" && /^[A-Z][A-Z_]{0,63}$/.test(value) ? value : ""
 }
 
 function codeOf(value: unknown): number | null {

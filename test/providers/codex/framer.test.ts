@@ -152,9 +152,11 @@ test("nothing a server may send makes the framer throw, and a Codex client misse
   )
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 25 }), fc.boolean(), (pieces, codex) => {
-      const { writes, framer } = run(pieces, { codex, end: false })
+      // A begun error event is held until it is whole.
+      const whole = [...pieces, bytes("\n\n")]
+      const { writes, framer } = run(whole, { codex, end: false })
       const sent = Buffer.concat(writes)
-      const given = Buffer.concat(pieces)
+      const given = Buffer.concat(whole)
       if (codex && !sent.equals(given)) {
         // Only event names may have been added.
         expect(sent.toString("latin1").replaceAll(/event: [\w.-]+\n/g, "")).toBe(
@@ -345,4 +347,22 @@ test("items beyond the bound are not collected, and the last event then stays as
   const completed = frame(last(events) ?? { type: "" })
   const { writes } = run([bytes(done), bytes(done), bytes(completed)])
   expect(Buffer.from(writes.at(-1) ?? []).toString()).toBe(completed)
+})
+
+test("an error event loses what names the account, wherever it is cut, and every other byte stays", () => {
+  const failed = (word: string) =>
+    frame({ type: "response.failed", response: { id: "r", error: { code: "x", message: `of ${word}` } } })
+  const before = frame({ type: "response.output_text.delta", delta: "of org-secret" })
+  const stream = bytes(before + failed("org-secret"))
+  for (const codex of [false, true]) {
+    for (let at = 0; at <= stream.length; at++) {
+      const notes = new AnswerNotes(NO_LIMITS, () => NOW)
+      const scrub = (text: string) => text.replaceAll("org-secret", "***")
+      const framer = new ResponseFramer({ notes, headers: new Headers(), codex, scrub })
+      const out = cutAt(stream, at).map((piece) => Buffer.from(framer.push(piece) ?? []).toString())
+      const last = framer.end(null)
+      if (last !== null) out.push(Buffer.from(last).toString())
+      expect({ at, text: out.join("") }).toEqual({ at, text: before + failed("***") })
+    }
+  }
 })

@@ -112,3 +112,11 @@ describe("what an error names", () => {
     expect(quotaNames(readProblem(JSON.stringify(body), 429))).toEqual(["RequestsPerMinute", "PerDay"])
   })
 })
+
+test("only what may be the name of a code is a status: other text would be passed on as it is", () => {
+  const statusOf = (status: unknown) =>
+    readProblem(JSON.stringify({ error: { code: 400, message: "m", status } }), 400).status
+  expect(statusOf("FAILED_PRECONDITION")).toBe("FAILED_PRECONDITION")
+  for (const odd of ["for somebody@example.org", "ya29.token", "", "A".repeat(70), 5, null, ["X"]])
+    expect(statusOf(odd)).toBe("")
+})
