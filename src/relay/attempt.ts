@@ -9,6 +9,8 @@ import type { Ticker, Ticking } from "./ticker.ts"
 
 /** Longest reading of a failed answer's body, in milliseconds. */
 export const ERROR_BODY_MS = 10_000
+/** Largest answer that is taken in one piece where its head declares its size: half as dear as a reader over its body. */
+export const ONE_PIECE_BYTES = 64 * 1024
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 type StreamOpened = Opened & { readonly mode: "stream" }
@@ -71,11 +73,14 @@ export class Attempt<C extends CallBase> implements Ticking {
     const { provider, ticker } = this.deps
     ticker.add(this)
     let reader: Reader | null = null
+    let reading = false
     try {
       const response = await provider.send(lease, call, this.controller.signal)
       this.status = response.status
       if (!response.ok) return failed(await this.readFailure(response))
       const opened = provider.open(response, call, lease)
+      reading = true
+      if (opened.mode === "unary" && isOnePiece(response.headers)) return await this.takeWhole(opened)
       if (opened.response.body === null) return failed({ kind: "empty" })
       reader = opened.response.body.getReader()
       const attempted = opened.mode === "unary" ? await this.readWhole(opened, reader) : await this.peek(opened, reader)
@@ -84,8 +89,8 @@ export class Attempt<C extends CallBase> implements Ticking {
     } catch (error) {
       if (this.expired) return failed({ kind: "timeout", stage: this.stage })
       if (this.status === null) return failed(networkFailure(error))
-      if (reader === null) throw error
-      void reader.cancel().catch(ignore)
+      if (!reading) throw error
+      void reader?.cancel().catch(ignore)
       return failed(brokenAnswer(error))
     } finally {
       ticker.remove(this)
@@ -109,14 +114,24 @@ export class Attempt<C extends CallBase> implements Ticking {
     return { kind: "status", status: response.status, headers: response.headers, body }
   }
 
+  /** A small answer, all at once: the first-byte limit holds for the whole of it. */
+  private async takeWhole(opened: UnaryOpened): Promise<Attempted> {
+    const { assembler } = opened
+    this.notes = assembler
+    const bytes = await opened.response.bytes()
+    if (bytes.length === 0) return failed({ kind: "empty" })
+    this.onChunk()
+    assembler.push(bytes)
+    return assembler.failure === null ? finished(opened) : failed(assembler.failure)
+  }
+
   private async readWhole(opened: UnaryOpened, reader: Reader): Promise<Attempted> {
     const { assembler } = opened
     this.notes = assembler
     const read = await readUnary(reader, assembler, this)
     if (typeof read !== "string") return failed(read)
     if (read === "done") letEnd(reader, this.deps.ticker, GRACE_MS)
-    const built = assembler.finish()
-    return "kind" in built ? failed(built) : { kind: "whole", opened, body: built.body, status: built.status }
+    return finished(opened)
   }
 
   private async peek(opened: StreamOpened, reader: Reader): Promise<Attempted> {
@@ -133,6 +148,17 @@ export class Attempt<C extends CallBase> implements Ticking {
       cancelTimer()
     }
   }
+}
+
+function finished(opened: UnaryOpened): Attempted {
+  const built = opened.assembler.finish()
+  return "kind" in built ? failed(built) : { kind: "whole", opened, body: built.body, status: built.status }
+}
+
+/** Whether the answer's size is known and small; a coded one may unfold to anything. */
+function isOnePiece(headers: Headers): boolean {
+  const length = headers.get("content-length")
+  return length !== null && Number(length) <= ONE_PIECE_BYTES && !headers.has("content-encoding")
 }
 
 function failed(failure: Failure): Attempted {

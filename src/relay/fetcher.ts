@@ -32,8 +32,7 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
     log.warn("http2_unavailable", { origin, reason, using: "HTTP/1.1" })
   }
 
-  const overHttp1: Send = async (url, init) => {
-    if (!url.startsWith("https:")) return fetch(url, init)
+  const overTls: Send = async (url, init) => {
     const shard = shards.pick()
     shard.waiting++
     try {
@@ -43,38 +42,46 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
     }
   }
 
-  const send = async (url: string, init: BunFetchRequestInit, proxied: boolean): Promise<Response> => {
+  const overHttp1: Send = (url, init) => (url.startsWith("https:") ? overTls(url, init) : fetch(url, init))
+
+  const overHttp2 = async (url: string, init: BunFetchRequestInit, origin: string): Promise<Response> => {
+    try {
+      return await multiplexed.fetch(url, { ...init, protocol: "http2" })
+    } catch (error) {
+      // Found out while the TLS connection was made: the request itself was not sent, so it can be sent again.
+      if (codeOf(error) !== "HTTP2Unsupported") throw error
+      fallBack(origin, REFUSED)
+      return overHttp1(url, init)
+    }
+  }
+
+  const send = (url: string, init: BunFetchRequestInit, proxied: boolean): Promise<Response> => {
     if (!settings.current.enableMultiplexing) return overHttp1(url, init)
     const origin = originOf(url)
     if (proxied) fallBack(origin, "the runtime speaks HTTP/1.1 through a proxy")
     else if (!url.startsWith("https:")) fallBack(origin, "HTTP/2 needs https")
-    else if (!told.has(`${origin} ${REFUSED}`)) {
-      try {
-        return await multiplexed.fetch(url, { ...init, protocol: "http2" })
-      } catch (error) {
-        // Found out while the TLS connection was made: the request itself was not sent, so it can be sent again.
-        if (codeOf(error) !== "HTTP2Unsupported") throw error
-        fallBack(origin, REFUSED)
-      }
-    }
+    else if (!told.has(`${origin} ${REFUSED}`)) return overHttp2(url, init, origin)
     return overHttp1(url, init)
   }
 
-  return async (url, init) => {
-    const { proxy } = settings.current
+  const overProxy = async (url: string, init: UpstreamInit, proxy: string): Promise<Response> => {
     try {
-      const response = await send(url, options(init, proxy), proxy !== null)
+      const response = await send(url, options(init, proxy), true)
       // Only a proxy asks for this, and only where it reads the request: that of an http:// base.
-      if (proxy !== null && response.status === 407) {
+      if (response.status === 407) {
         void response.body?.cancel().catch(() => undefined)
         throw new ProxyFault("407")
       }
       return response
     } catch (error) {
-      if (proxy !== null && UNREACHED.has(networkFailure(error).stage))
-        throw new ProxyFault(codeOf(error), { cause: error })
+      if (UNREACHED.has(networkFailure(error).stage)) throw new ProxyFault(codeOf(error), { cause: error })
       throw error
     }
+  }
+
+  return (url, init) => {
+    const { proxy } = settings.current
+    return proxy === null ? send(url, options(init, null), false) : overProxy(url, init, proxy)
   }
 }
 
@@ -84,7 +91,7 @@ const REFUSED = "the server does not offer it"
 const UNREACHED: ReadonlySet<string> = new Set(["dns", "connect"])
 
 function options(init: UpstreamInit, proxy: string | null): BunFetchRequestInit {
-  return {
+  const options: BunFetchRequestInit = {
     method: init.method,
     headers: init.headers,
     signal: init.signal,
@@ -93,9 +100,10 @@ function options(init: UpstreamInit, proxy: string | null): BunFetchRequestInit 
     timeout: false,
     // `false` keeps the environment's proxy variables out.
     proxy: proxy ?? false,
-    ...(init.body !== undefined && { body: init.body }),
-    ...(init.raw === true && { decompress: false }),
   }
+  if (init.body !== undefined) options.body = init.body
+  if (init.raw === true) options.decompress = false
+  return options
 }
 
 function originOf(url: string): string {
