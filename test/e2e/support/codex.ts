@@ -1,6 +1,7 @@
 /** One compiled Pollux in front of one fake OpenAI: what the Codex end-to-end tests are written with. */
 import { type FakeAccount, type FakeOpenAI, type FakeOpenAIOptions, startFakeOpenAI } from "../../fakes/openai.ts"
 import { type Running, startPollux } from "../../support/binary.ts"
+import type { Program } from "../../support/build.ts"
 import { addCredentials } from "../../support/pool.ts"
 import type { Shown } from "./gemini.ts"
 
@@ -21,6 +22,7 @@ export interface CodexOptions {
   readonly tables?: string
   readonly models?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  readonly program?: Program
   /** Accounts in the pool from the start; default 1. */
   readonly accounts?: number
 }
@@ -42,11 +44,12 @@ export class CodexSystem implements AsyncDisposable {
 
   static async start(options: CodexOptions = {}): Promise<CodexSystem> {
     const openai = startFakeOpenAI({ ...options.openai, accounts: 0 })
-    const { env } = options
+    const { env, program } = options
+    const how = { ...(env === undefined ? {} : { env }), ...(program === undefined ? {} : { program }) }
     try {
       const own = `${openai.config(options.models ?? MODELS)}${options.extra ?? ""}`
       const config = `${options.tables ?? ""}\n${own}\n`
-      const system = new CodexSystem(openai, await startPollux({ config, ...(env === undefined ? {} : { env }) }))
+      const system = new CodexSystem(openai, await startPollux({ config, ...how }))
       for (let i = 0; i < (options.accounts ?? 1); i++) await system.add()
       return system
     } catch (error) {

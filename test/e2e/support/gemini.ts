@@ -7,6 +7,7 @@ import {
   startFakeGoogle,
 } from "../../fakes/google.ts"
 import { type Running, startPollux } from "../../support/binary.ts"
+import type { Program } from "../../support/build.ts"
 import { addCredentials } from "../../support/pool.ts"
 
 export const MODEL = "gemini-2.5-pro"
@@ -20,6 +21,7 @@ export interface GeminiOptions {
   /** Whole tables before `[providers.geminicli]`. */
   readonly tables?: string
   readonly env?: Readonly<Record<string, string>>
+  readonly program?: Program
   /** Accounts in the pool from the start; default 1. */
   readonly accounts?: number
 }
@@ -64,10 +66,11 @@ export class GeminiSystem implements AsyncDisposable {
 
   static async start(options: GeminiOptions = {}): Promise<GeminiSystem> {
     const google = startFakeGoogle(options.google)
-    const { env } = options
+    const { env, program } = options
+    const how = { ...(env === undefined ? {} : { env }), ...(program === undefined ? {} : { program }) }
     try {
       const config = `${options.tables ?? ""}\n${google.config({ model_list: MODELS, ...options.extra })}`
-      const system = new GeminiSystem(google, await startPollux({ config, ...(env === undefined ? {} : { env }) }))
+      const system = new GeminiSystem(google, await startPollux({ config, ...how }))
       for (let i = 0; i < (options.accounts ?? 1); i++) await system.add()
       google.forget()
       return system
