@@ -145,7 +145,12 @@ export class Renewals {
       this.#awaited.delete(entry)
     }
     publish(pool, entry, row, issued, refresher.leadMs, now, random)
-    if (entry.ambiguous && entry.renewal !== "flying" && entry.refreshDead === null) {
+    if (entry.ambiguous && entry.refreshDead !== null) {
+      // An operator's attempt with a token that was refused before, cut off by a kill: whatever came of it, the token is dead.
+      entry.ambiguous = false
+      this.deps.ledger.note(entry, [{ set: "intent_over" }])
+    }
+    if (entry.ambiguous && entry.renewal !== "flying") {
       entry.renewal = "backoff"
       pool.heap.set(entry.renew, now.mono + AMBIGUOUS_FIRST * (1 + random()))
     }

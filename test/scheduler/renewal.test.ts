@@ -308,6 +308,14 @@ test("a row whose refresh was cut off by a kill is shown so, serves on, and is a
   expect(world.pool.list()[0]?.ambiguousRefresh).toBe(false)
 })
 
+test("an attempt with a dead refresh token that a kill cut off leaves no doubt behind", async () => {
+  const world = new World({ ...EXPIRED, refreshDead: "invalid_grant", intentAt: Date.UTC(2025, 11, 31, 23) })
+  expect(world.pool.list()[0]).toMatchObject({ state: "parked", reason: "needs_login", ambiguousRefresh: false })
+  expect(world.source.row(1).intentAt).toBeNull()
+  await world.time.pass(10_000)
+  expect(world.refresher.sent).toEqual([])
+})
+
 test("tokens that were replaced while a refresh was away are kept, and its outcome changes nothing", async () => {
   for (const outcome of [PERMANENT, "ok" as const]) {
     const world = new World(EXPIRED)
