@@ -48,6 +48,20 @@ export const PREPARE: Readonly<Record<Need, (root: string) => Promise<void>>> = 
     if (Bun.which("systemd-analyze") === null) await installFromDebian(root, "systemd", "to check the service's unit")
   },
 
+  async promtool(root) {
+    if (findPromtool(root) !== null) return
+    // The package would also start a server: only its tool is taken out.
+    const folder = join(root, PROMTOOL)
+    mkdirSync(folder, { recursive: true })
+    const why = "promtool is needed to check the alert rules: install Debian's package prometheus"
+    await updateDebian(root, why)
+    await must(folder, ["apt-get", "download", "-qq", "prometheus"], why)
+    for (const archive of new Bun.Glob("prometheus_*.deb").scanSync({ cwd: folder })) {
+      await must(folder, ["dpkg-deb", "--extract", archive, "."], why)
+      rmSync(join(folder, archive))
+    }
+  },
+
   async zsh(root) {
     if (Bun.which("zsh") === null) await installFromDebian(root, "zsh", "to run its completion")
   },
@@ -58,7 +72,22 @@ export const PREPARE: Readonly<Record<Need, (root: string) => Promise<void>>> = 
 }
 
 /** Made ready one after the other, since apt runs only once at a time. */
-export const FROM_DEBIAN: ReadonlySet<Need> = new Set(["chromium", "curl", "python3", "systemd", "zsh", "fish"])
+export const FROM_DEBIAN: ReadonlySet<Need> = new Set([
+  "chromium",
+  "curl",
+  "python3",
+  "systemd",
+  "promtool",
+  "zsh",
+  "fish",
+])
+
+const PROMTOOL = ".tmp/promtool"
+
+export function findPromtool(root: string): string | null {
+  const taken = join(root, PROMTOOL, "usr/bin/promtool")
+  return Bun.which("promtool") ?? (existsSync(taken) ? taken : null)
+}
 
 export function findChromium(): string | null {
   return Bun.which("chromium") ?? Bun.which("chromium-browser")
@@ -67,14 +96,20 @@ export function findChromium(): string | null {
 /** @param purpose completes "... is needed" for a person who must install it by hand */
 async function installFromDebian(root: string, name: string, purpose: string): Promise<void> {
   const why = `${name} is needed ${purpose}: install Debian's package ${name}`
+  const apt = await updateDebian(root, why)
+  await must(root, [...apt, "install", "-y", "-qq", "--no-install-recommends", name], why)
+}
+
+/** Gets the lists of packages; what apt-get is called by. @param why for a person who must do it by hand */
+async function updateDebian(root: string, why: string): Promise<readonly string[]> {
   if (Bun.which("apt-get") === null) throw new Error(`${why} (this machine has no apt-get)`)
   const rights = process.getuid?.() === 0 ? [] : ["sudo", "-n"]
   if (rights.length > 0 && Bun.which("sudo") === null)
     throw new Error(`${why} (this user is not root, and has no sudo)`)
   // Another program may be installing something.
-  const wait = "-oDPkg::Lock::Timeout=300"
-  await must(root, [...rights, "apt-get", wait, "update", "-qq"], why)
-  await must(root, [...rights, "apt-get", wait, "install", "-y", "-qq", "--no-install-recommends", name], why)
+  const apt = [...rights, "apt-get", "-oDPkg::Lock::Timeout=300"]
+  await must(root, [...apt, "update", "-qq"], why)
+  return apt
 }
 
 /** Runs a command quietly; its output is shown only if it fails. */

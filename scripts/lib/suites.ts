@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path"
 
 /** Something that must be made ready before a suite can run. */
-export type Need = "executable" | "clients" | "chromium" | "curl" | "python3" | "systemd" | "zsh" | "fish"
+export type Need = "executable" | "clients" | "chromium" | "curl" | "python3" | "systemd" | "promtool" | "zsh" | "fish"
 
 /** Files that one runner process takes together. */
 export interface Suite {
@@ -24,6 +24,7 @@ const NEEDS: readonly { readonly need: Need; readonly shows: RegExp }[] = [
   { need: "curl", shows: /^ {2}curl: \[/m },
   { need: "python3", shows: /\/support\/(?:boxed|confined|datagrams)\.ts"/ },
   { need: "systemd", shows: /\/support\/(?:systemd|confined)\.ts"/ },
+  { need: "promtool", shows: /\/support\/promtool\.ts"/ },
   { need: "zsh", shows: /^ {2}async zsh\(/m },
   { need: "fish", shows: /^ {2}async fish\(/m },
 ]
