@@ -1,6 +1,7 @@
 /** The configuration file, for the few commands that change it: every change is read before it replaces what is there. */
 import { randomBytes } from "node:crypto"
 import {
+  chmodSync,
   chownSync,
   closeSync,
   fsyncSync,
@@ -30,6 +31,8 @@ export class ConfigFileError extends Error {
   }
 }
 
+const OWNER_ONLY = 0o600
+
 export interface ConfigFile {
   /** The file itself, where its name is a link. */
   readonly path: string
@@ -57,7 +60,8 @@ export function openConfigFile(option: string | null, io: Pick<Io, "env" | "cwd"
 }
 
 /**
- * Puts `text` in the file's place, at once and durably, readable by its owner alone.
+ * Puts `text` in the file's place, at once and durably: readable by its owner alone, or, as long as no secret is in it, by whoever could
+ * read it before, such as the service of a user that systemd invents.
  * @param changes names of the keys that may differ afterwards, as a reload names them
  * @param text null when the change has no place in the file as it is written
  * @throws ConfigFileError; the file is then as it was
@@ -81,7 +85,7 @@ export function replaceConfigFile(
   const others = [...live, ...restart].filter((name) => !changes.includes(name))
   if (others.length > 0) throw byHand(`the change would touch ${others.join(", ")} too`)
   try {
-    write(file, text)
+    write(file, text, read.holdsSecret ? OWNER_ONLY : null)
   } catch (error) {
     if (error instanceof ConfigFileError) throw error
     throw new ConfigFileError(`pollux: ${file.shown}: ${reason(error)}; nothing was changed`, EXIT.cannotCreate)
@@ -90,10 +94,10 @@ export function replaceConfigFile(
 }
 
 /** Beside the file, so that the last step is one rename on one file system (POSIX rename(2) is atomic). */
-function write({ path, shown, text: before }: ConfigFile, text: string): void {
+function write({ path, shown, text: before }: ConfigFile, text: string, mode: number | null): void {
   const folder = dirname(path)
   const draft = join(folder, `.${basename(path)}.${randomBytes(6).toString("hex")}`)
-  const handle = openSync(draft, "wx", 0o600)
+  const handle = openSync(draft, "wx", OWNER_ONLY)
   try {
     try {
       // Not writeSync, which may write less than all of it when the disk is full.
@@ -103,6 +107,7 @@ function write({ path, shown, text: before }: ConfigFile, text: string): void {
       closeSync(handle)
     }
     keepOwner(path, draft)
+    if (mode === null) chmodSync(draft, statSync(path).mode & 0o777)
     if (readFileSync(path, "utf8") !== before) {
       throw new ConfigFileError(`pollux: ${shown} was changed by somebody else meanwhile; try again`, EXIT.inUse)
     }

@@ -4,7 +4,14 @@ import { type Outside, type OutsideSecrets, parseConfig } from "./parse.ts"
 import type { Config } from "./types.ts"
 
 export type Loaded =
-  | { readonly ok: true; readonly config: Config; readonly path: string; readonly warnings: readonly string[] }
+  | {
+      readonly ok: true
+      readonly config: Config
+      readonly path: string
+      readonly warnings: readonly string[]
+      /** Whether a key stands in the file itself, which nobody but its owner should read then. */
+      readonly holdsSecret: boolean
+    }
   | {
       readonly ok: false
       readonly path: string
@@ -107,6 +114,7 @@ export function readText(source: ConfigSource, text: string, shown: string, path
     ok: true,
     path,
     config: parsed.config,
+    holdsSecret: parsed.holdsSecret,
     warnings: mode === null ? parsed.warnings : [...parsed.warnings, mode],
   }
 }

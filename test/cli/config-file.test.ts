@@ -51,6 +51,18 @@ describe("replacing a configuration", () => {
     expect(readdirSync(cwd)).toEqual(["config.toml"])
   })
 
+  test("lets those read it who could, as long as no key is in it", () => {
+    const outside = { env: { POLLUX_KEY: "a-key-from-outside-0123" }, cwd }
+    writeFileSync(path, "[basic]\nlisten_port = 8188\n")
+    chmodSync(path, 0o644)
+    const file = openConfigFile(null, outside)
+    const changed = replaceConfigFile(file, `${file.text}loglevel = "warn"\n`, ["basic.loglevel"], outside)
+    expect(statSync(path).mode & 0o777).toBe(0o644)
+    const keyed = `${changed.text}admin_key = "another-key-in-it-0123"\n`
+    replaceConfigFile(changed, keyed, ["basic.admin_key"], outside)
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+  })
+
   test("keeps the owner, so that an administrator's change takes it from nobody", () => {
     const [uid, gid] = process.getuid?.() === 0 ? [1234, 2345] : [statSync(path).uid, statSync(path).gid]
     chownSync(path, uid, gid)
