@@ -11,7 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs"
 import { dirname, join } from "node:path"
 import { loadConfig } from "../config/load.ts"
@@ -230,7 +230,8 @@ function ensureConfig({ config, user }: Plan, host: Host, owner: Owner | null, d
 function createFile(path: string, text: string, mode: number): void {
   const file = openSync(path, "wx", mode)
   try {
-    writeSync(file, text)
+    // Not writeSync, which may write less than all of it when the disk is full.
+    writeFileSync(file, text)
     fsyncSync(file)
   } finally {
     closeSync(file)
