@@ -41,6 +41,7 @@ export interface AttemptDeps<C extends CallBase> {
  * the idle limit runs between chunks. Aborting `controller` ends it at any time.
  */
 export class Attempt<C extends CallBase> implements Ticking {
+  place = -1
   readonly startedAt: number
   /** The upstream's status, once its head came. */
   status: number | null = null

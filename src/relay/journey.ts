@@ -17,6 +17,7 @@ import type {
   Verdict,
 } from "./ports.ts"
 import { bodyOf, CLIENT_GONE, reply } from "./reply.ts"
+import type { Enrolled } from "./roll.ts"
 import type { Ticker } from "./ticker.ts"
 import { type Retry, Tries } from "./tries.ts"
 
@@ -47,7 +48,8 @@ export interface JourneyDeps<C extends CallBase> {
  * One client request from its first lease to its last byte (DESIGN section 4). Whatever happens, each lease is released once,
  * and the request is recorded once.
  */
-export class Journey<C extends CallBase> implements EventListenerObject {
+export class Journey<C extends CallBase> implements EventListenerObject, Enrolled {
+  place = -1
   private readonly settings: RelaySettings
   private readonly startedAt: number
   /** Ends the wait for a lease and the attempt; a new one after a time limit used it up. */
@@ -151,10 +153,6 @@ export class Journey<C extends CallBase> implements EventListenerObject {
     return this.acquire()
   }
 
-  private get windowEnd(): number {
-    return this.startedAt + this.settings.retryWindowMs
-  }
-
   private async send(): Promise<Attempted> {
     const { lease, settings } = this
     if (lease === null) throw new Error("there is no lease to send with")
@@ -235,7 +233,8 @@ export class Journey<C extends CallBase> implements EventListenerObject {
   }
 
   private history(): Tries<C> {
-    this.tries ??= new Tries<C>({ faults: this.settings.retryMaxTimes, windowEnd: this.windowEnd })
+    const { retryMaxTimes: faults, retryWindowMs } = this.settings
+    this.tries ??= new Tries<C>({ faults, windowEnd: this.startedAt + retryWindowMs })
     return this.tries
   }
 

@@ -48,6 +48,7 @@ export interface StreamParts {
  * the upstream's end, its fault, its silence, the client's leaving, or the relay's stop.
  */
 export class LiveStream implements Ticking {
+  place = -1
   private sink: Sink | null = null
   private over = false
   /** When the pending read began or the last chunk came; the idle limit does not run while the client is behind. */

@@ -3,6 +3,7 @@ import type { Log } from "../observe/ports.ts"
 import type { Pool } from "../scheduler/ports.ts"
 import { Journey } from "./journey.ts"
 import type { CallBase, Provider, Recorder, Relay, RelaySettings } from "./ports.ts"
+import { Roll } from "./roll.ts"
 import { Ticker } from "./ticker.ts"
 
 export interface RelayDeps<C extends CallBase> {
@@ -19,12 +20,12 @@ export interface RelayDeps<C extends CallBase> {
 }
 
 export function createRelay<C extends CallBase>(deps: RelayDeps<C>): Relay<C> {
-  const journeys = new Set<Journey<C>>()
+  const journeys = new Roll<Journey<C>>()
   const parts = {
     ...deps,
     ticker: new Ticker(deps.clock, deps.timers),
     onEnd: (journey: Journey<C>) => {
-      journeys.delete(journey)
+      journeys.remove(journey)
     },
   }
   return {
@@ -37,7 +38,7 @@ export function createRelay<C extends CallBase>(deps: RelayDeps<C>): Relay<C> {
       return journeys.size
     },
     abortAll() {
-      for (const journey of [...journeys]) journey.stop("draining")
+      journeys.each((journey) => journey.stop("draining"))
     },
   }
 }

@@ -1,10 +1,11 @@
 import type { Clock, Timers } from "../observe/clock.ts"
+import { type Enrolled, Roll } from "./roll.ts"
 
 /** How coarse the time limits are: one fires between 0 and two ticks late, and never early. */
 export const TICK_MS = 250
 
 /** Something with time limits; it compares them itself, so that moving one costs an assignment and no timer. */
-export interface Ticking {
+export interface Ticking extends Enrolled {
   tick(now: number): void
 }
 
@@ -16,7 +17,7 @@ export class Ticker {
   /** Monotonic milliseconds as of the last tick, or of the last `due` while nobody was there to be ticked. */
   now: number
 
-  private readonly members = new Set<Ticking>()
+  private readonly members = new Roll<Ticking>()
   private cancel: (() => void) | null = null
 
   constructor(
@@ -32,7 +33,7 @@ export class Ticker {
   }
 
   remove(member: Ticking): void {
-    this.members.delete(member)
+    this.members.remove(member)
   }
 
   /** The value a limit is compared with: `now` may be one tick old, so a tick is added. */
@@ -48,8 +49,7 @@ export class Ticker {
       this.cancel = null
       // Before the members, so that one that throws does not end the time of all.
       if (this.members.size > 0) this.arm()
-      // A member may leave, or another come, while it is being ticked; a Set allows both.
-      for (const member of this.members) member.tick(this.now)
+      this.members.each((member) => member.tick(this.now))
     })
   }
 }
