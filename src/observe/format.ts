@@ -5,7 +5,7 @@ import type { LogFields, LogLevel } from "./ports.ts"
 export type Format = (level: LogLevel, event: string, own: LogFields, fields: LogFields | undefined) => void
 
 /** The log's own fields where it has none. */
-export const NO_FIELDS: LogFields = {}
+export const NO_FIELDS: LogFields = Object.freeze({})
 
 const LABEL: Readonly<Record<LogLevel, string>> = {
   error: "ERROR",

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
-import { pauseIn } from "../../../src/providers/codex/actions.ts"
 import type { CodexCall } from "../../../src/providers/codex/call.ts"
 import { judgeFailure, lessonOf } from "../../../src/providers/codex/verdict.ts"
 import type { Failure, JudgeContext, Verdict } from "../../../src/relay/ports.ts"
@@ -392,14 +391,4 @@ test("no failure makes the judge throw, and every answer is JSON with a message"
       expect(cause).toMatch(/^[a-z_0-9]+$/)
     }),
   )
-})
-
-test("pauses are read from words", () => {
-  expect(pauseIn("Please try again in 11.054s.")).toBe(11_054)
-  expect(pauseIn("try again in 250ms")).toBe(250)
-  expect(pauseIn("Try again in 2 minutes")).toBe(120_000)
-  expect(pauseIn("try again in 30 milliseconds")).toBe(30)
-  expect(pauseIn("try again in 3 seconds")).toBe(3_000)
-  expect(pauseIn("try again later")).toBeNull()
-  expect(pauseIn(null)).toBeNull()
 })
