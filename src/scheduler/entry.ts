@@ -12,6 +12,11 @@ export interface Now {
 /** A cooldown in force. */
 export class Rest extends Deadline {
   readonly kind = "rest"
+  /**
+   * It waits for a quota, and ends before the reset that was stated for that. Found out when it begins: later the system clock,
+   * by which resets are stated, may have been set.
+   */
+  early = false
   constructor(
     readonly entry: Entry,
     /** A model or ALL_MODELS. */

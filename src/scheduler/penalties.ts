@@ -1,7 +1,7 @@
 import type { Random } from "../observe/clock.ts"
 import { ALL_MODELS, type Cooldown, type Standing, type StateChange } from "../store/types.ts"
 import { type Entry, type Now, Rest, wallOf } from "./entry.ts"
-import type { CredentialPool } from "./pool.ts"
+import { type CredentialPool, EARLY } from "./pool.ts"
 import type { Action, ParkAction, QuotaReading } from "./ports.ts"
 import { rung } from "./strikes.ts"
 
@@ -85,14 +85,23 @@ function cool(pool: CredentialPool, entry: Entry, rest: Rest, until: number, now
     rest.quota ||= old.quota
   }
   if (!pool.rest(entry, rest, until, now)) {
-    if (old !== undefined) old.stated = Math.max(old.stated, rest.stated)
+    if (old !== undefined) {
+      old.stated = Math.max(old.stated, rest.stated)
+      compare(old, now)
+    }
     return []
   }
+  compare(rest, now)
   pool.settle(entry)
   const moved = rest.at - Math.max(before, now.mono)
   if (rest.at - now.mono < STORED_FROM || moved < WORTH_STORING) return []
   entry.storedRests.add(rest.scope)
   return [{ set: "cooldown", cooldown: describe(rest, now) }]
+}
+
+/** Finds out whether a cooldown waits for a quota but ends before the stated reset. */
+function compare(rest: Rest, now: Now): void {
+  rest.early = rest.quota && rest.stated - wallOf(rest.at, now) >= EARLY
 }
 
 /** Until when a reading says that what a cooldown of `scope` is about is out of quota, in wall time; null: not, or it does not say. */
@@ -115,6 +124,7 @@ export function confirm(
   rest.strikes = entry.strikes.again(cause, scope, pool.youngest)
   rest.stated = until
   pool.postpone(rest, now.mono + Math.min(rung(ladder, rest.strikes), until - now.wall), now)
+  compare(rest, now)
   entry.storedRests.add(scope)
   return [{ set: "cooldown", cooldown: describe(rest, now) }]
 }

@@ -10,6 +10,9 @@ const LOOK_AHEAD = 4
 /** Longest cooldown or mark believed, in milliseconds: what said a later end was wrong, or a wall clock was. */
 const LONGEST_REST = 35 * 24 * 3_600_000
 
+/** A cooldown that ends less than this before its stated reset, in milliseconds, ends at it. */
+export const EARLY = 1_000
+
 /**
  * The credentials of one provider and which of them is next: plain state and small methods, no I/O, no timer, time passed in.
  *
@@ -113,13 +116,10 @@ export class CredentialPool {
     for (const cooldown of row.cooldowns) {
       entry.strikes.recall(cooldown.cause, cooldown.scope, cooldown.strikes)
       entry.storedRests.add(cooldown.scope)
-      const { scope, stated, cause, quota, strikes } = cooldown
-      this.rest(
-        entry,
-        new Rest(entry, scope, stated, cause, quota, strikes),
-        now.mono + (cooldown.until - now.wall),
-        now,
-      )
+      const { scope, until, stated, cause, quota, strikes } = cooldown
+      const rest = new Rest(entry, scope, stated, cause, quota, strikes)
+      rest.early = quota && stated - until >= EARLY
+      this.rest(entry, rest, now.mono + (until - now.wall), now)
     }
     for (const mark of row.marks) this.mark(entry, mark.model, now.mono + (mark.until - now.wall), now)
     const standing = row.standing

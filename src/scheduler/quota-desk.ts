@@ -6,7 +6,7 @@ import type { Entry, Now, Rest } from "./entry.ts"
 import type { Ledger } from "./ledger.ts"
 import type { Send } from "./messages.ts"
 import { confirm, stillOut } from "./penalties.ts"
-import type { CredentialPool } from "./pool.ts"
+import { type CredentialPool, EARLY } from "./pool.ts"
 import type { QuotaReader, QuotaReading } from "./ports.ts"
 import { learnQuotas } from "./quotas.ts"
 import { TokenBucket } from "./refresh.ts"
@@ -28,8 +28,6 @@ const ANSWER_WITHIN = 20_000
 const HOLD_MOST = 60_000
 /** It waits in short steps, so that a request which may wait for a cooldown waits for the reading. */
 const HOLD_STEP = 2_000
-/** A cooldown that ends this close to its stated reset, in milliseconds, is no probe. */
-const AT_RESET = 1_000
 
 export interface QuotaDeskDeps {
   readonly pool: CredentialPool
@@ -101,11 +99,11 @@ export class QuotaDesk {
   }
 
   /**
-   * A cooldown has come due. True when it goes on for now: it waits for a stated reset that is still to come, and the upstream is
-   * asked first. The answer then ends or prolongs it.
+   * A cooldown has come due. True when it goes on for now: the reset that was stated is still to come, and the upstream is asked
+   * first. The answer then ends or prolongs it.
    */
   hold(rest: Rest, now: Now): boolean {
-    if (this.#reader === null || !rest.quota || rest.stated - now.wall < AT_RESET) return false
+    if (this.#reader === null || !rest.early) return false
     if (!readable(rest.entry)) return false
     const watched = this.#watch(rest.entry, now.mono)
     const since = watched.held.get(rest) ?? now.mono
@@ -234,7 +232,7 @@ export class QuotaDesk {
       // Cleared, or replaced by a longer one, meanwhile.
       if (entry.gone || entry.rests.get(rest.scope) !== rest) continue
       const until = reading?.kind === "ok" ? stillOut(reading, rest.scope) : null
-      if (reader !== null && until !== null && until - now.wall >= AT_RESET) {
+      if (reader !== null && until !== null && until - now.wall >= EARLY) {
         ledger.note(entry, confirm(pool, rest, until, reader.probe, now))
         log.debug("a credential's quota is still used up", { credential: entry.id, scope: rest.scope })
         continue
