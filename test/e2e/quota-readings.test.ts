@@ -3,8 +3,8 @@
  * asked before a cooldown ends ahead of its stated reset, so that no client's request is spent on finding out.
  */
 import { expect, test } from "bun:test"
+import { MovedClock } from "../checks/support/clock.ts"
 import { cli } from "../support/cli.ts"
-import { movableClock } from "../support/clock.ts"
 import { until } from "../support/wait.ts"
 import { CodexSystem } from "./support/codex.ts"
 import { GeminiSystem, MODEL } from "./support/gemini.ts"
@@ -40,7 +40,7 @@ test("geminicli: status shows what is left though no request was ever made, for 
 })
 
 test("geminicli: a model that is out of quota is asked about before it is tried, and serves once it is back", async () => {
-  using clock = movableClock()
+  using clock = new MovedClock()
   await using system = await GeminiSystem.start({ program: "pollux-faults", env: clock.env, accounts: 0 })
   const { google } = system
   const { account } = await system.add()
@@ -50,7 +50,7 @@ test("geminicli: a model that is out of quota is asked about before it is tried,
   const stated = (await system.only()).cooldowns[0]?.stated ?? 0
   google.forget()
 
-  clock.forward(31 * MINUTE)
+  clock.pass(31 * MINUTE)
   for (let i = 0; i < 5; i++) expect((await system.ask()).status).toBe(429)
   expect(google.seen("generateContent")).toEqual([])
   expect(google.seen("retrieveUserQuota")).toHaveLength(1)
@@ -60,16 +60,16 @@ test("geminicli: a model that is out of quota is asked about before it is tried,
 
   google.limit(account, MODEL, 5, 18 * HOUR)
   // Its token is renewed on the way, as in life.
-  clock.forward(26 * MINUTE)
+  clock.pass(26 * MINUTE)
   const { refreshes } = account
   await until("the token was renewed", async () => (await system.list()).length === 1 && account.refreshes > refreshes)
-  clock.forward(36 * MINUTE)
+  clock.pass(36 * MINUTE)
   expect((await system.ask()).status).toBe(200)
   expect(google.seen("generateContent")).toHaveLength(1)
 })
 
 test("codex: an account limited for 18 h costs no client a request until usage says that it is free", async () => {
-  using clock = movableClock()
+  using clock = new MovedClock()
   await using system = await CodexSystem.start({ program: "pollux-faults", env: clock.env })
   const { openai } = system
   const account = system.account(0)
@@ -80,7 +80,7 @@ test("codex: an account limited for 18 h costs no client a request until usage s
   expect(system.sent()).toHaveLength(1)
 
   // Its probe is due.
-  clock.forward(31 * MINUTE)
+  clock.pass(31 * MINUTE)
   const refused = await system.ask()
   expect(refused.status).toBe(429)
   expect(Object(await refused.json()).error).toMatchObject({ type: "usage_limit_reached" })
@@ -92,17 +92,33 @@ test("codex: an account limited for 18 h costs no client a request until usage s
   expect(shown?.quotas.find(({ name }) => name === "primary")?.usedPercent).toBe(100)
 
   // Still out an hour later; then the limit is lifted long before its reset.
-  clock.forward(61 * MINUTE)
+  clock.pass(61 * MINUTE)
   expect((await system.ask()).status).toBe(429)
   expect(system.sent()).toHaveLength(1)
   openai.lift(account)
-  clock.forward(2 * HOUR + MINUTE)
+  clock.pass(2 * HOUR + MINUTE)
   expect((await system.ask()).status).toBe(200)
   expect(system.sent()).toHaveLength(2)
   expect(openai.readings).toHaveLength(4)
   expect(openai.readings.map(({ method, path, status }) => `${method} ${path} ${status}`)).toEqual(
     Array.from({ length: 4 }, () => "GET /backend-api/wham/usage 200"),
   )
+})
+
+test("codex: where usage gives no answer, a request finds out whether the limit still holds", async () => {
+  using clock = new MovedClock()
+  await using system = await CodexSystem.start({ program: "pollux-faults", env: clock.env })
+  const { openai } = system
+  const account = system.account(0)
+  openai.muteUsage()
+  openai.fault(account, { kind: "usage_limit", resetsAt: Math.floor((Date.now() + 18 * HOUR) / 1000) })
+  expect((await system.ask()).status).toBe(429)
+  clock.pass(29 * MINUTE)
+  expect((await system.ask()).status).toBe(429)
+  expect(system.sent()).toHaveLength(1)
+  clock.pass(2 * MINUTE)
+  expect((await system.ask()).status).toBe(200)
+  expect(system.sent()).toHaveLength(2)
 })
 
 test("codex: a refused reading does nothing to the credential, but for a line in the debug log", async () => {

@@ -69,6 +69,8 @@ export interface FakeOpenAI {
   clearFaults(): void
   /** The usage limit that a fault told of is over, before its reset: usage says so from now on. */
   lift(account: FakeAccount): void
+  /** Usage answers 503 from now on. */
+  muteUsage(): void
   expireAccess(account: FakeAccount): void
   revoke(account: FakeAccount): void
   isLive(refreshToken: string): boolean
@@ -106,6 +108,7 @@ export function startFakeOpenAI(options: FakeOpenAIOptions = {}): FakeOpenAI {
     eventDelayMs: options.eventDelayMs ?? 0,
     unsupported: new Set(),
     faults: [],
+    usageMuted: false,
     now,
   }
   const issuerState: IssuerState = {
@@ -188,6 +191,9 @@ export function startFakeOpenAI(options: FakeOpenAIOptions = {}): FakeOpenAI {
     },
     lift: (account) => {
       account.limitedUntil = null
+    },
+    muteUsage: () => {
+      backendState.usageMuted = true
     },
     expireAccess: (account) => accounts.expireAccess(account),
     revoke: (account) => accounts.revoke(account),

@@ -18,6 +18,7 @@ export interface BackendState {
   readonly unsupported: Set<string>
   /** Faults for whichever account comes next. */
   readonly faults: Fault[]
+  usageMuted: boolean
   readonly now: () => number
 }
 
@@ -74,6 +75,7 @@ export class Backend {
   }
 
   usage(exchange: Exchange) {
+    if (this.state.usageMuted) return exchange.json(503, { detail: "Service Unavailable" })
     const account = this.#authenticate(exchange)
     if (account === null) return
     const window = (limit: FakeAccount["primary"]) => ({
