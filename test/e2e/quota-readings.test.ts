@@ -3,8 +3,8 @@
  * asked before a cooldown ends ahead of its stated reset, so that no client's request is spent on finding out.
  */
 import { expect, test } from "bun:test"
-import { MovedClock } from "../checks/support/clock.ts"
 import { cli } from "../support/cli.ts"
+import { MovedClock } from "../support/clock.ts"
 import { until } from "../support/wait.ts"
 import { CodexSystem } from "./support/codex.ts"
 import { GeminiSystem, MODEL } from "./support/gemini.ts"
