@@ -283,6 +283,19 @@ describe("before a cooldown ends ahead of its stated reset", () => {
     expect([1, 2, 3, 4].map((id) => world.state(id))).toEqual(["ready", "ready", "ready", "disabled"])
   })
 
+  test("a system clock that is set in between makes no cooldown early, nor an early one on time", async () => {
+    const world = ReadingWorld.begin(LASTING, LASTING)
+    limit(world, 20 * MINUTE)
+    world.time.jump(-HOUR)
+    limit(world, 18 * HOUR)
+    world.time.jump(20 * HOUR)
+    world.reader.rule = () => reading({ limitedUntil: world.time.wall() + DAY })
+    await world.time.pass(20 * MINUTE)
+    expect(world.state(1)).toBe("ready")
+    await world.time.pass(11 * MINUTE)
+    expect([world.state(1), world.state(2)]).toEqual(["ready", "cooling"])
+  })
+
   test("a cooldown of one model goes by what is said of that model, or of the whole account", async () => {
     const world = ReadingWorld.begin(LASTING, LASTING, LASTING)
     for (let i = 0; i < 3; i++) limit(world, 18 * HOUR, { scope: [MODEL] })
