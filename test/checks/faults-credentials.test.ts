@@ -135,7 +135,8 @@ for (const provider of PROVIDERS) {
     upstream.tokenTrouble({ silent: "hang" })
     const began = performance.now()
     for (let i = 0; i < 4; i++) expect((await side.ask()).status).toBe(200)
-    expect(performance.now() - began).toBeLessThan(5_000)
+    // The request that met the 401 gives the refresh 5 s before it asks the other.
+    expect(performance.now() - began).toBeLessThan(8_000)
     expect(await side.shown(0)).toMatchObject({ state: "refreshing", refreshDead: null })
   })
 

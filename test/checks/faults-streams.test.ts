@@ -7,7 +7,7 @@ import { startSide } from "./support/start.ts"
 
 const MIB = 2 ** 20
 /** Bytes in one line; several times what a frame may have, so that memory can only be bounded by the latter. */
-const LINE = 500 * MIB
+const LINE = 400 * MIB
 const LARGEST_FRAME = 64 * MIB
 /** The provider's own way to end a stream well, as the client's SDK looks for it. */
 const WELL_ENDED = { geminicli: /"finishReason":\s*"STOP"/, codex: /event: response\.completed\n/ } as const
@@ -128,7 +128,10 @@ for (const provider of PROVIDERS) {
     expect(stream).toMatch(/^:.*\n\n/m)
     expect(side.upstream.errorIn(stream)).not.toBeNull()
   })
+}
 
+// Each alone, since memory is measured.
+for (const provider of PROVIDERS) {
   for (const begun of [false, true]) {
     test(`F20: ${provider}: a line without end ${begun ? "after an event " : ""}ends in an error, within bounded memory`, async () => {
       await using side = await startSide(provider, { extra: { retry_max_times: 0 } })
@@ -151,9 +154,10 @@ for (const provider of PROVIDERS) {
       }
       await until("the slot is free", async () => (await side.shown()).inFlight === 0)
       upstream.clear()
+      // The buffer of one frame may wait for the next full collection.
       await until("the memory is given back while it serves on", async () => {
         expect((await side.ask()).status).toBe(200)
-        return memoryOf(pollux.pid) - before < LARGEST_FRAME
+        return memoryOf(pollux.pid) - before < 1.5 * LARGEST_FRAME
       })
     })
   }

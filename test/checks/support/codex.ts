@@ -63,6 +63,10 @@ export function openaiUpstream(options: OpenAIOptions = {}): Upstream {
       else openai.tokenFault({ kind: "delay", ms: 3_600_000 })
     },
     clear: () => openai.clearFaults(),
+    limit: (index, seconds) => {
+      openai.fault(account(index), { kind: "usage_limit", resetsAt: Math.floor(Date.now() / 1000) + seconds })
+    },
+    lift: (index) => openai.lift(account(index)),
     expire: (index) => openai.expireAccess(account(index)),
     steal: async (index) => {
       const { refreshToken } = account(index)

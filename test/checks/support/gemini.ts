@@ -70,6 +70,8 @@ export function googleUpstream({ eventDelayMs, accessSeconds, rotation }: Google
       else google.fault({ on: "token", before: trouble.silent })
     },
     clear: () => google.clearFaults(),
+    limit: (index, seconds) => google.limit(account(index), MODEL, 0, seconds * 1_000),
+    lift: (index) => google.limit(account(index), MODEL, 1_000, 3_600_000),
     expire: (index) => google.expire(account(index)),
     steal: async (index) => google.revoke(account(index)),
     deadReason: "invalid_grant",

@@ -100,6 +100,10 @@ export interface Upstream {
   trouble(trouble: Trouble, account: number | null): void
   tokenTrouble(trouble: TokenTrouble): void
   clear(): void
+  /** The account's limit is reached until so many seconds from now, also for whoever only asks how much is left. */
+  limit(account: number, seconds: number): void
+  /** It is not any more. */
+  lift(account: number): void
   /** The account's access tokens are refused from now on. */
   expire(account: number): void
   /** The account's refresh token is spent by somebody else, which kills it. */
