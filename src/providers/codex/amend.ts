@@ -25,6 +25,11 @@ export function withVersion(call: CodexCall, version: string): CodexCall | null 
   return compareVersions(version, call.version) > 0 ? { ...call, version } : null
 }
 
+/** The call without its body, as long as a stream runs that no further attempt can follow. */
+export function trimmed(call: CodexCall): CodexCall {
+  return { ...call, body: "" }
+}
+
 function withInput(call: CodexCall, strip: (input: readonly unknown[]) => readonly unknown[] | null): CodexCall | null {
   const body = bodyOf(call)
   if (body === null || !Array.isArray(body.input)) return null

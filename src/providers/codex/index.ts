@@ -3,6 +3,7 @@ import type { CodexSettings } from "../../config/types.ts"
 import type { ProviderDeps, ProviderModule } from "../../http/ports.ts"
 import type { Provider } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
+import { trimmed } from "./amend.ts"
 import type { CodexCall } from "./call.ts"
 import { claimsOf } from "./identity.ts"
 import { LearnedParameters } from "./learned.ts"
@@ -40,6 +41,7 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
       if (lesson !== null) learned.learn(call.model, lesson, context.now)
       return judgeFailure(failure, call, lease, context, newer(settings.current.clientVersion, seenVersion))
     },
+    trim: trimmed,
     refuse: (why) => refusal(why, clock.wall()),
   }
 

@@ -8,6 +8,7 @@ import type { GeminiCall } from "./call.ts"
 import { identify } from "./identity.ts"
 import { googleOAuth, refresh } from "./oauth.ts"
 import { quotaReader } from "./quota.ts"
+import { trimmed } from "./request.ts"
 import { AnswerAssembler, type AnswerContext, ARRAY_FRAME, SSE_FRAME, StreamFramer } from "./response.ts"
 import { routes } from "./routes.ts"
 import { Signatures } from "./signatures.ts"
@@ -28,7 +29,9 @@ export function createGeminicli(
   const { settings, fetcher, clock, random } = deps
   const signatures = new Signatures(clock)
 
-  function open(response: Response, call: GeminiCall, lease: Lease): Opened {
+  function open(response: Response, sent: GeminiCall, lease: Lease): Opened {
+    // What is kept as long as the answer runs must not keep the request's body.
+    const call = sent.stream ? trimmed(sent) : sent
     const context: AnswerContext = {
       headers: response.headers,
       learn: (bytes) => signatures.learn(call.model, lease.credential, bytes),
@@ -52,6 +55,7 @@ export function createGeminicli(
       if (verdict.cause === "signature") signatures.refused(call.holes, lease.credential)
       return verdict
     },
+    trim: trimmed,
     refuse: (why, call) => {
       const told = tellRefusal(why, call.model, clock.wall())
       return call.form === "array" ? inArray(told) : told

@@ -1,9 +1,16 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import { systemClock } from "../../../src/observe/clock.ts"
-import { envelopeFor, narrowCount, parseRequest, sessionHeaders } from "../../../src/providers/geminicli/request.ts"
+import {
+  envelopeFor,
+  narrowCount,
+  parseRequest,
+  sessionHeaders,
+  trimmed,
+} from "../../../src/providers/geminicli/request.ts"
 import { Signatures } from "../../../src/providers/geminicli/signatures.ts"
-import { bytes, callOf, hello, text } from "./support.ts"
+import { judge } from "../../../src/providers/geminicli/verdict.ts"
+import { bytes, callOf, contextOf, hello, leaseOf, status, text } from "./support.ts"
 
 const asked = {
   model: "gemini-2.5-pro",
@@ -254,5 +261,29 @@ describe("countTokens", () => {
     expect(JSON.parse(text(narrow?.request))).toEqual({ model: "models/gemini-2.5-pro", ...hello })
     expect(narrow === null ? null : narrowCount(narrow)).toBeNull()
     expect(narrowCount(callOf(hello, { ...asked, ...count }))).toBeNull()
+  })
+})
+
+describe("the call that is kept as long as its stream runs", () => {
+  const long = "x".repeat(100_000)
+  const asking = (part: unknown) => callOf({ contents: [{ role: "user", parts: [{ text: long }, part] }] })
+  const file = { fileData: { fileUri: "https://files.invalid/1" } }
+
+  test("has lost its body, unless that is short anyway", () => {
+    expect(trimmed(asking({ text: "hi" })).request.length).toBe(0)
+    expect(trimmed(asking(file)).request.length).toBeLessThan(100)
+    expect(trimmed(callOf(hello)).request).toEqual(callOf(hello).request)
+  })
+
+  test("is judged as the whole one is", () => {
+    for (const part of [{ text: "hi" }, file]) {
+      for (const code of [400, 401, 403, 404, 429, 500]) {
+        const failure = status(code, { error: { code, message: "Permission denied on the thing.", status: "X" } })
+        const [whole, kept] = [asking(part), trimmed(asking(part))].map((call) =>
+          judge(failure, call, leaseOf(), contextOf()),
+        )
+        expect(kept).toEqual(whole)
+      }
+    }
   })
 })
