@@ -58,7 +58,7 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
       MODELS,
       api((context) => models(context, deps)),
     )
-    .all(MODELS, only("GET"), UNPARSED)
+    .all(MODELS, only("GET, HEAD"), UNPARSED)
 }
 
 async function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps: RouteDeps): Promise<Response> {
