@@ -12,6 +12,8 @@ export function accessLevel({
 }: Pick<AccessEntry, "path" | "status" | "fault">): "debug" | "info" | "warn" | "error" {
   // Somebody asked for the stop: nothing is wrong.
   if (fault === "draining") return "info"
+  // How a client that tries a WebSocket first is sent to POST, at the beginning of each of its sessions.
+  if (status === 426) return "info"
   if (status >= 500) return status === 501 ? "warn" : "error"
   if (status >= 400) return "warn"
   return PROBES.has(path) ? "debug" : "info"

@@ -30,6 +30,10 @@ test("what is turned away by a stop that somebody asked for is no error", () => 
   expect(accessLevel({ path: "/readyz", status: 503, fault: "draining" })).toBe("info")
 })
 
+test("a client that tries a WebSocket first is nothing to warn of", () => {
+  expect(accessLevel({ path: "/x", status: 426, fault: null })).toBe("info")
+})
+
 test("a line says why the request was turned away", () => {
   const lines: string[] = []
   const log = createLog({ level: "info", format: "json", write: (line) => void lines.push(line) })
