@@ -100,7 +100,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     })
     pool.subscribe((event) => {
       if (event.event === "seed") metrics.seed(name, event.outcome.kind)
-    })
+    }, "seed")
     const answerHeaders = live((c) => c.basic.answerHeaders)
     const relay = createRelay({
       provider: module.provider,

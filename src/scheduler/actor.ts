@@ -165,8 +165,8 @@ class Actor implements Pool {
     return this.#turn((now) => this.#parts.admin.show(id, now))
   }
 
-  subscribe(listener: (event: PoolEvent) => void): () => void {
-    return this.#parts.events.subscribe(listener)
+  subscribe(listener: (event: PoolEvent) => void, only?: "seed"): () => void {
+    return this.#parts.events.subscribe(listener, only)
   }
 
   async close(graceMs: number): Promise<void> {

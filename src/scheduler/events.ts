@@ -7,9 +7,13 @@ import { viewOf } from "./view.ts"
 
 type Listener = (event: PoolEvent) => void
 
-/** Tells listeners what changed, after the turn in which it did: one event per credential and turn. Costs nothing without listeners. */
+/**
+ * Tells listeners what changed, after the turn in which it did: one event per credential and turn. What nobody listens for costs
+ * nothing: nearly every answer changes its credential (quotas), and only an open feed wants to hear of that.
+ */
 export class Events {
   readonly #listeners = new Set<Listener>()
+  readonly #seedListeners = new Set<Listener>()
   #queue: PoolEvent[] = []
 
   constructor(
@@ -17,9 +21,13 @@ export class Events {
     readonly log: Log,
   ) {}
 
-  subscribe(listener: Listener): () => void {
+  subscribe(listener: Listener, only?: "seed"): () => void {
     // A wrapper of its own, so that the same function may listen twice.
     const own: Listener = (event) => listener(event)
+    if (only === "seed") {
+      this.#seedListeners.add(own)
+      return () => void this.#seedListeners.delete(own)
+    }
     this.#listeners.add(own)
     this.pool.changed ??= new Set()
     return () => {
@@ -33,7 +41,7 @@ export class Events {
   }
 
   seed(outcome: SeedOutcome, now: Now): void {
-    if (this.#listeners.size > 0) this.#queue.push({ event: "seed", at: now.wall, outcome })
+    if (this.#listeners.size + this.#seedListeners.size > 0) this.#queue.push({ event: "seed", at: now.wall, outcome })
   }
 
   /** Hands out what has gathered. */
@@ -51,7 +59,8 @@ export class Events {
     const events = this.#queue
     this.#queue = []
     for (const event of events) {
-      for (const listener of [...this.#listeners]) {
+      const listeners = event.event === "seed" ? [...this.#listeners, ...this.#seedListeners] : [...this.#listeners]
+      for (const listener of listeners) {
         try {
           listener(event)
         } catch (error) {

@@ -316,7 +316,11 @@ export interface Pool {
   remove(id: number): AdminResult
   clear(id: number): AdminResult
   refresh(id: number): Promise<AdminResult>
-  subscribe(listener: (event: PoolEvent) => void): () => void
+  /**
+   * Calls `listener` after each turn that changed something; returns what ends it. While anybody listens for more than seeds, each
+   * change of a credential is described, which costs some microseconds a request.
+   */
+  subscribe(listener: (event: PoolEvent) => void, only?: "seed"): () => void
   /** Stops timers and workers; a refresh in flight is awaited up to `graceMs`, so that its tokens are stored. */
   close(graceMs: number): Promise<void>
 }

@@ -223,4 +223,20 @@ describe("watching", () => {
     world.pool.enable(1)
     expect(events).toHaveLength(3)
   })
+
+  test("tells who listens for seeds alone of nothing else, and describes no credential for him", async () => {
+    const world = new World({})
+    const events: PoolEvent[] = []
+    const stop = world.pool.subscribe((event) => events.push(event), "seed")
+    world.pool.disable(1)
+    world.pool.seeds([{ refreshToken: "t", account: null }])
+    world.refresher.answer(PERMANENT)
+    await world.time.pass(0)
+    expect(events.map((event) => event.event)).toEqual(["seed"])
+    stop()
+    world.pool.seeds([{ refreshToken: "u", account: null }])
+    world.refresher.answer(PERMANENT)
+    await world.time.pass(0)
+    expect(events).toHaveLength(1)
+  })
 })
