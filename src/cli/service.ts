@@ -34,7 +34,10 @@ const servicePrint: Command = {
     "The unit is sandboxed as far as a server with a just-in-time compiler can be; `systemd-analyze security pollux` rates it. Keys come from the files pollux_key, admin_key and encryption_key beside the configuration, which root alone needs to be able to read; all else, the database too, is in /var/lib/pollux.",
   examples: [
     { line: "pollux service print", says: "look before you install" },
-    { line: "pollux service print --dynamic | systemd-analyze security --offline=yes /dev/stdin", says: "rate it" },
+    {
+      line: "pollux service print > pollux.service; systemd-analyze security --offline=yes pollux.service",
+      says: "rate it",
+    },
   ],
   options: UNIT_OPTIONS,
   exits: [EXIT.config],
