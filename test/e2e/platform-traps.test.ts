@@ -5,7 +5,9 @@ import { request } from "node:http"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { type Running, StartFailure, startPollux } from "../support/binary.ts"
+import { startRawWorld, streamed } from "../support/raw-upstream.ts"
 import { until, within } from "../support/wait.ts"
 import { startWorld, type World } from "../support/world.ts"
 
@@ -90,6 +92,26 @@ test("an upstream that writes single bytes breaks no character (T1)", async () =
   world.google.fault({ on: "streamGenerateContent", stream: { kind: "wire", pieceBytes: 1, eol: "\r\n" } })
   const { text } = await post(world.pollux, STREAM, bodyOf("日本語\u{1F600}"))
   expect(textOf(text)).toBe(said("日本語\u{1F600}"))
+})
+
+test("an upstream that compresses where it may reaches the client plain, and not labelled as compressed (T12)", async () => {
+  await using raw = await startRawWorld()
+  const { pollux, upstream } = raw
+  const gemini = `data: ${JSON.stringify({ response: { candidates: [{ content: { parts: [{ text: said("zip") }] }, finishReason: "STOP" }] } })}\n\n`
+  const codex = `event: response.completed\ndata: {"type":"response.completed","response":{"id":"resp_1","output":[]}}\n\n`
+  upstream.answer(({ target, headers }) => {
+    const body = Buffer.from(target.includes("/v1internal:") ? gemini : codex)
+    const asked = headers.some(([name, value]) => name === "accept-encoding" && value.includes("gzip"))
+    return asked ? streamed({ "content-encoding": "gzip" }, [gzipSync(body)]) : streamed({}, [body])
+  })
+  const json = { "content-type": "application/json" }
+  const zipped = await pollux.api(STREAM, { method: "POST", headers: json, body: bodyOf("zip") })
+  expect(zipped.headers.has("content-encoding")).toBeFalse()
+  expect(textOf(await zipped.text())).toBe(said("zip"))
+  const asking = JSON.stringify({ model: "gpt-5.2-codex", input: "zip", stream: true })
+  const passed = await pollux.api("/codex/v1/responses", { method: "POST", headers: json, body: asking })
+  expect(passed.headers.has("content-encoding")).toBeFalse()
+  expect(await passed.text()).toBe(codex)
 })
 
 test("readers of the admin feed that leave, and clients that leave mid-stream, do not end the process (T2, T3, T4)", async () => {
