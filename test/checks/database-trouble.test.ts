@@ -1,6 +1,6 @@
 /** F17: trouble with the database. Serving goes on where it can, readiness tells why, and a start that cannot be says what to do. */
 import { Database } from "bun:sqlite"
-import { expect, test } from "bun:test"
+import { afterAll, expect, test } from "bun:test"
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -268,7 +268,7 @@ for (const { name, spoil, through, code, says } of REFUSED) {
 function unprivileged(): readonly string[] {
   if (!AS_ROOT) return []
   const program = join(mkdtempSync(join(tmpdir(), "pollux-program-")), "pollux")
-  process.on("exit", () => rmSync(dirname(program), { recursive: true, force: true }))
+  afterAll(() => rmSync(dirname(program), { recursive: true, force: true }))
   const become = `exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups ${program} "$@"`
   return ["sh", "-c", `cp "$0" ${program} && chmod -R a+rx ${dirname(program)} && ${become}`]
 }
