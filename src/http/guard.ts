@@ -156,7 +156,7 @@ export class Guard {
       return this.#finish(faultResponse(error.fault, shape), visit, error.fault.kind)
     }
     this.#deps.log.error("request failed by a defect", {
-      request: visit.id,
+      request_id: visit.id,
       path: visit.path,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     })

@@ -201,7 +201,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
       const served = verdict === null && (end === "complete" || end === "client_gone")
       this.endAttempt(verdict?.cause ?? (served ? "ok" : end), verdict?.message ?? null, served)
     } catch (error) {
-      this.deps.log.error("stream_end_failed", { requestId: this.inbound.id, error: describe(error) })
+      this.deps.log.error("stream_end_failed", { request_id: this.inbound.id, error: describe(error) })
       this.endAttempt("internal", null, false)
     }
     this.record(status, end, bytes, committedAt)
@@ -320,7 +320,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   private broken(error: unknown): Response {
     const { log, provider } = this.deps
     log.error("request_failed_inside", {
-      requestId: this.inbound.id,
+      request_id: this.inbound.id,
       provider: provider.name,
       error: describe(error),
       stack: error instanceof Error ? error.stack : undefined,
@@ -331,7 +331,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
       this.endAttempt("internal", null, false)
       tell = provider.refuse({ why: "internal" }, this.call)
     } catch (again) {
-      log.error("request_failed_inside", { requestId: this.inbound.id, error: describe(again) })
+      log.error("request_failed_inside", { request_id: this.inbound.id, error: describe(again) })
     }
     return this.finish(tell)
   }
@@ -392,7 +392,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     try {
       record()
     } catch (error) {
-      this.deps.log.error("recorder_failed", { requestId: this.inbound.id, error: describe(error) })
+      this.deps.log.error("recorder_failed", { request_id: this.inbound.id, error: describe(error) })
     }
   }
 }

@@ -60,7 +60,7 @@ export class Custody {
       this.log.error("tokens could not be stored; they are kept in memory and tried again", {
         ...kept.fields,
         failures: kept.failures,
-        retryInMs: Math.round(delay),
+        retry_in_ms: Math.round(delay),
         error: error instanceof Error ? error.message : String(error),
       })
       return

@@ -82,7 +82,7 @@ export class RefreshDesk {
     this.deps.log.error("the token endpoint refused Pollux itself, not a credential; refreshes pause", {
       reason: outcome.reason,
       detail: outcome.detail,
-      pauseMs: Math.round(pause),
+      pause_ms: Math.round(pause),
     })
   }
 

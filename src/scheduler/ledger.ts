@@ -138,7 +138,7 @@ export class Ledger {
     this.pool.heap.set(this.#retry, this.clock.mono() + delay)
     this.log.error("a change could not be stored; it is kept in memory and tried again", {
       error: error instanceof Error ? error.message : String(error),
-      retryInMs: Math.round(delay),
+      retry_in_ms: Math.round(delay),
       kept: this.#unwritten.size,
     })
   }

@@ -118,7 +118,7 @@ export class Upkeep {
     const jump = offset - this.#offset
     if (Math.abs(jump) < JUMP) return
     this.#offset = offset
-    log.warn("the system clock jumped", { jumpMs: Math.round(jump) })
+    log.warn("the system clock jumped", { jump_ms: Math.round(jump) })
     for (const entry of pool.entries.values()) {
       for (const rest of entry.rests.values()) {
         ledger.note(entry, [{ set: "cooldown", cooldown: describe(rest, now) }])

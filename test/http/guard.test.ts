@@ -175,7 +175,7 @@ describe("every answer", () => {
     expect(body).toContain(id)
     expect(logged).toContainEqual({
       event: "request failed by a defect",
-      fields: expect.objectContaining({ request: id, error: expect.stringContaining("secret-of-the-inside") }),
+      fields: expect.objectContaining({ request_id: id, error: expect.stringContaining("secret-of-the-inside") }),
     })
   })
 

@@ -68,7 +68,7 @@ async function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps:
   if (accepted.call === null) return reply(accepted.error)
   const { call, dropped } = accepted
   if (call.caller.version !== null) onVersion(call.caller.version)
-  if (dropped.length > 0) log.debug("fields_dropped", { requestId: context.inbound.id, fields: dropped })
+  if (dropped.length > 0) log.debug("fields_dropped", { request_id: context.inbound.id, fields: dropped })
   return relay.serve(call, context.inbound)
 }
 
