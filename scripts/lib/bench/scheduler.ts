@@ -1,7 +1,8 @@
-/** The scheduler alone: what one operation costs, over the size of the pool and the number of models. `bun scripts/bench/scheduler.ts` */
-import { createPool } from "../../src/scheduler/actor.ts"
-import type { Ask, CredentialSource, Lease, LeaseEnd, Pool, Refresher } from "../../src/scheduler/ports.ts"
-import type { Stored, TokenSet } from "../../src/store/types.ts"
+/** The scheduler alone: what one operation costs, over the size of the pool and the number of models. `bun scripts/lib/bench/scheduler.ts` */
+import { createPool } from "../../../src/scheduler/actor.ts"
+import type { Ask, CredentialSource, Lease, LeaseEnd, Pool, Refresher } from "../../../src/scheduler/ports.ts"
+import type { Stored, TokenSet } from "../../../src/store/types.ts"
+import type { SchedulerRow } from "./results.ts"
 
 const WALL = Date.UTC(2026, 0, 1)
 const NEVER = new AbortController().signal
@@ -199,16 +200,32 @@ async function measure(size: number, models: number): Promise<Record<string, num
   return { acquireRelease, sticky, cooldown: middle(cooldowns), drain: middle(drains), add, refreshed, load }
 }
 
-const sizes = [1, 10, 1_000, 100_000]
-const modelCounts = [1, 16, 128]
-const names = ["acquireRelease", "sticky", "cooldown", "drain", "add", "refreshed", "load"]
-console.log(`Bun ${Bun.version}, nanoseconds per operation (median)`)
-console.log(["credentials", "models", ...names].map((name) => name.padStart(15)).join(""))
-for (const models of modelCounts) {
-  for (const size of sizes) {
-    // Two Int32Arrays per ring: 128 models over 100,000 credentials are 100 MB a pool.
-    const result = await measure(size, models)
-    const cells = [size, models, ...names.map((name) => (result[name] ?? Number.NaN).toFixed(0))]
-    console.log(cells.map((cell) => String(cell).padStart(15)).join(""))
+/** Nanoseconds an operation (median), for each size of the pool and number of models. */
+export async function* schedulerRows(
+  sizes: readonly number[],
+  modelCounts: readonly number[],
+): AsyncGenerator<SchedulerRow> {
+  for (const models of modelCounts) {
+    for (const credentials of sizes) {
+      // Two Int32Arrays per ring: 128 models over 100,000 credentials are 100 MB a pool.
+      yield { credentials, models, operations: await measure(credentials, models) }
+    }
+  }
+}
+
+if (import.meta.main) {
+  const names = ["acquireRelease", "sticky", "cooldown", "drain", "add", "refreshed", "load"]
+  if (process.argv.includes("--json")) {
+    const [sizes = "", models = ""] = process.argv.slice(3)
+    for await (const row of schedulerRows(sizes.split(",").map(Number), models.split(",").map(Number))) {
+      console.log(JSON.stringify(row))
+    }
+  } else {
+    console.log(`Bun ${Bun.version}, nanoseconds per operation (median)`)
+    console.log(["credentials", "models", ...names].map((name) => name.padStart(15)).join(""))
+    for await (const { credentials, models, operations } of schedulerRows([1, 10, 1_000, 100_000], [1, 16, 128])) {
+      const cells = [credentials, models, ...names.map((name) => (operations[name] ?? Number.NaN).toFixed(0))]
+      console.log(cells.map((cell) => String(cell).padStart(15)).join(""))
+    }
   }
 }

@@ -1,0 +1,11 @@
+/** Proxies without logic that the benchmark starts for comparison. */
+export const FORMS = ["pass", "read", "reframe"] as const
+
+export type Form = (typeof FORMS)[number]
+
+/** @throws Error for an unknown one */
+export function parseForm(text: string): Form {
+  const form = FORMS.find((known) => known === text)
+  if (form === undefined) throw new Error(`unknown form "${text}"; known are ${FORMS.join(", ")}`)
+  return form
+}

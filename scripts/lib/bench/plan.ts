@@ -1,0 +1,97 @@
+/** What a run measures, as data: the cells of each section, and how long each takes. Pure. */
+import type { Api, SubjectName, Transport } from "./subjects.ts"
+
+export const SECTIONS = ["unary", "rate", "burst", "paced", "open", "body", "start", "scheduler"] as const
+export type Section = (typeof SECTIONS)[number]
+
+/** One kind of load and the subjects that get it. */
+export interface Load {
+  readonly section: Exclude<Section, "start" | "scheduler">
+  readonly api: Api
+  readonly transport: Transport
+  readonly subjects: readonly SubjectName[]
+  readonly connections: number
+  readonly scale: number
+  readonly seconds: number
+  readonly rounds: number
+}
+
+export interface Size {
+  readonly seconds: number
+  readonly rounds: number
+  readonly quick: boolean
+}
+
+export const FULL: Size = { seconds: 2, rounds: 5, quick: false }
+export const QUICK: Size = { seconds: 0.5, rounds: 1, quick: true }
+
+/** Events of one stream, by section. */
+export const EVENTS = { burst: 2_000, paced: 100, open: 10 } as const
+/** Microseconds between two events of a stream. */
+export const PACE = { paced: 5_000, open: 1_000_000 } as const
+
+const BODIES = [1_000, 100_000, 1_000_000, 10_000_000]
+
+export function plan(sections: readonly Section[], size: Size): readonly Load[] {
+  const { seconds, rounds, quick } = size
+  const loads: Load[] = []
+  const add = (load: Omit<Load, "seconds" | "rounds"> & Partial<Pick<Load, "seconds" | "rounds">>): void => {
+    if (sections.includes(load.section)) loads.push({ seconds, rounds, ...load })
+  }
+  const plain: readonly SubjectName[] = ["direct", "nginx", "pass", "geminicli"]
+
+  for (const connections of quick ? [1, 32] : [1, 32, 64, 256, 1024]) {
+    add({ section: "unary", api: "geminicli", transport: "http", subjects: plain, connections, scale: 1024 })
+    if (connections > 256) continue
+    add({ section: "unary", api: "codex", transport: "http", subjects: ["pass", "codex"], connections, scale: 1024 })
+  }
+  const fewer = Math.min(rounds, 3)
+  for (const transport of ["tls-h1", "tls-h2"] as const) {
+    const subjects: readonly SubjectName[] =
+      transport === "tls-h1" ? ["nginx", "pass", "geminicli"] : ["pass", "geminicli"]
+    for (const connections of quick ? [32] : [32, 64, 256, 1024]) {
+      add({ section: "unary", api: "geminicli", transport, subjects, connections, scale: 1024, rounds: fewer })
+    }
+  }
+  for (const rate of quick ? [1_000] : [1_000, 3_000]) {
+    const load = { api: "geminicli", transport: "http", connections: 256, scale: rate, rounds: fewer } as const
+    add({ ...load, section: "rate", subjects: plain, seconds: quick ? 0.5 : 5 })
+  }
+  for (const connections of quick ? [16] : [1, 64]) {
+    streams("burst", connections)
+  }
+  for (const connections of quick ? [16] : [1, 64, 1_000]) {
+    streams("paced", connections)
+  }
+  for (const api of ["geminicli", "codex"] as const) {
+    const reference: SubjectName = api === "codex" ? "direct" : "reframe"
+    const load = { section: "open", api, transport: "http", rounds: 1, seconds: 0.1 } as const
+    add({ ...load, subjects: [reference, api], connections: quick ? 200 : 5_000, scale: 0 })
+  }
+  for (const scale of quick ? BODIES.slice(0, 2) : BODIES) {
+    const load = { section: "body", api: "geminicli", transport: "http", connections: 8, rounds: fewer } as const
+    add({ ...load, subjects: plain.slice(1), scale })
+  }
+  return loads
+
+  function streams(section: "burst" | "paced", connections: number): void {
+    const load = { section, transport: "http", connections, scale: EVENTS[section], rounds: fewer } as const
+    add({ ...load, api: "codex", subjects: ["nginx", "pass", "read", "codex"] })
+    add({ ...load, api: "geminicli", subjects: ["reframe", "geminicli"] })
+  }
+}
+
+/** The order for the fake upstream, and the length of the prompt that carries it. */
+export function orderOf({ section, scale }: Load): { readonly order: string; readonly prompt: number } {
+  switch (section) {
+    case "burst":
+      return { order: `@burst ${EVENTS.burst}`, prompt: 200 }
+    case "paced":
+    case "open":
+      return { order: `@paced ${EVENTS[section]} ${PACE[section]}`, prompt: 200 }
+    case "body":
+      return { order: "@unary 1024", prompt: scale }
+    default:
+      return { order: "@unary 1024", prompt: 200 }
+  }
+}

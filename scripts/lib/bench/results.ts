@@ -1,0 +1,47 @@
+/** What a run of the benchmark leaves: figures by section, cell and subject. */
+import type { Machine } from "./machine.ts"
+import type { Spread } from "./stats.ts"
+import type { Api, SubjectName, Transport } from "./subjects.ts"
+
+/** One subject under one kind of load, over the rounds. */
+export interface Cell {
+  readonly section: "unary" | "rate" | "burst" | "paced" | "open" | "body"
+  readonly api: Api
+  readonly transport: Transport
+  readonly subject: SubjectName
+  readonly connections: number
+  /** Requests or events a second asked for, bytes of a body; 0 where that says nothing. */
+  readonly scale: number
+  readonly figures: Readonly<Partial<Record<Figure, Spread>>>
+  /** Requests that failed, over all rounds. */
+  readonly failed: number
+}
+
+/** Rates are per second, times in microseconds, memory in bytes. CPU is of the subject, per request or event. */
+export type Figure = "rate" | "p50" | "p95" | "p99" | "cpu" | "rss" | "firstByte" | "lag"
+
+export interface Start {
+  readonly credentials: number
+  /** Milliseconds from the spawn to the first 200. */
+  readonly ms: Spread
+}
+
+export interface SchedulerRow {
+  readonly credentials: number
+  readonly models: number
+  /** Nanoseconds (median) by operation. */
+  readonly operations: Readonly<Record<string, number>>
+}
+
+export interface Results {
+  readonly at: string
+  readonly revision: string
+  readonly machine: Machine
+  /** `full`, `quick`, or forced on a busy machine. */
+  readonly kind: string
+  readonly rounds: number
+  readonly executableBytes: number
+  readonly cells: readonly Cell[]
+  readonly starts: readonly Start[]
+  readonly scheduler: readonly SchedulerRow[]
+}

@@ -1,0 +1,169 @@
+/** The results as Markdown tables, and their place in the README. Pure. */
+import type { Cell, Figure, Results } from "./results.ts"
+import type { Spread } from "./stats.ts"
+import type { SubjectName } from "./subjects.ts"
+
+export const BEGIN = "<!-- bench:begin -->"
+export const END = "<!-- bench:end -->"
+
+const NAMES: Readonly<Record<SubjectName, string>> = {
+  direct: "no proxy",
+  nginx: "nginx",
+  pass: "bare pass-through (Bun)",
+  read: "bare read-through (Bun)",
+  reframe: "bare re-framer (Bun)",
+  geminicli: "**Pollux, geminicli**",
+  codex: "**Pollux, codex**",
+}
+
+/** What a subject is compared with in its cell: the first of these that was measured beside it. */
+const REFERENCES: Readonly<Record<Cell["section"], readonly SubjectName[]>> = {
+  unary: ["pass"],
+  rate: ["pass"],
+  burst: ["read", "reframe"],
+  paced: ["read", "reframe"],
+  open: [],
+  body: ["pass"],
+}
+
+const TITLES: Readonly<Record<Cell["section"], string>> = {
+  unary: "Whole answers of 1 KB, as many as come (wrk, closed loop)",
+  rate: "Constant rate (open loop: latency runs from when a request is due)",
+  burst: "Streams of 2,000 events that are ready at once",
+  paced: "Streams of one event each 5 ms",
+  open: "Open streams, one event a second, every byte compared",
+  body: "Request bodies, 8 connections",
+}
+
+interface Column {
+  readonly title: string
+  readonly figure: Figure
+  readonly show: (value: number) => string
+}
+
+const thousands = (value: number): string => Math.round(value).toLocaleString("en-US")
+const micros = (value: number): string =>
+  value >= 10_000 ? `${(value / 1000).toFixed(1)} ms` : `${Math.round(value)} µs`
+const fine = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} µs`
+const mebibytes = (value: number): string => `${Math.round(value / 2 ** 20)} MiB`
+
+const RATE: Column = { title: "per second", figure: "rate", show: thousands }
+const CPU: Column = { title: "CPU each", figure: "cpu", show: fine }
+const RSS: Column = { title: "RSS", figure: "rss", show: mebibytes }
+const P50: Column = { title: "p50", figure: "p50", show: micros }
+const P99: Column = { title: "p99", figure: "p99", show: micros }
+const FIRST: Column = { title: "first byte", figure: "firstByte", show: micros }
+
+const COLUMNS: Readonly<Record<Cell["section"], readonly Column[]>> = {
+  unary: [RATE, CPU, P50, P99, RSS],
+  rate: [RATE, CPU, P50, P99],
+  burst: [RATE, CPU, FIRST],
+  paced: [CPU, P50, P99, FIRST, RSS],
+  open: [P50, P99, FIRST, RSS],
+  body: [RATE, CPU, P50, P99, RSS],
+}
+
+/** The figure a ratio is taken of: what more of is better, else what less of is. */
+const COMPARED: Readonly<Record<Cell["section"], Figure>> = {
+  unary: "rate",
+  rate: "p50",
+  burst: "cpu",
+  paced: "cpu",
+  open: "p50",
+  body: "rate",
+}
+
+function spreadText(spread: Spread | undefined, show: (value: number) => string): string {
+  if (spread === undefined) return ""
+  const range = spread.min === spread.max ? "" : ` (${show(spread.min)} to ${show(spread.max)})`
+  return `${show(spread.median)}${range}`
+}
+
+function scaleText({ section, scale }: Cell): string {
+  if (section === "rate") return `, ${thousands(scale)}/s`
+  if (section === "body") return `, ${thousands(scale / 1000)} KB`
+  return ""
+}
+
+function loadText(cell: Cell): string {
+  const unit = cell.section === "unary" || cell.section === "rate" || cell.section === "body" ? "conn." : "streams"
+  return `${cell.transport}, ${cell.api}, ${thousands(cell.connections)} ${unit}${scaleText(cell)}`
+}
+
+const sameLoad = (a: Cell, b: Cell): boolean => a.section === b.section && loadText(a) === loadText(b)
+
+function ratioText(cell: Cell, cells: readonly Cell[]): string {
+  const figure = COMPARED[cell.section]
+  for (const name of REFERENCES[cell.section]) {
+    const reference = cells.find((other) => other.subject === name && sameLoad(cell, other))
+    const base = reference?.figures[figure]?.median
+    const own = cell.figures[figure]?.median
+    if (base === undefined || own === undefined || base === 0) continue
+    return (own / base).toFixed(2)
+  }
+  return ""
+}
+
+function sectionTable(section: Cell["section"], all: readonly Cell[]): string {
+  const cells = all.filter((cell) => cell.section === section)
+  if (cells.length === 0) return ""
+  const columns = COLUMNS[section]
+  const [reference] = REFERENCES[section]
+  const ratio = reference === undefined ? [] : [`${COMPARED[section] === "rate" ? "rate" : COMPARED[section]} to bare`]
+  const heads = ["load", "subject", ...columns.map(({ title }) => title), ...ratio, "failed"]
+  const rows = cells.map((cell) => [
+    loadText(cell),
+    NAMES[cell.subject],
+    ...columns.map(({ figure, show }) => spreadText(cell.figures[figure], show)),
+    ...(reference === undefined ? [] : [ratioText(cell, cells)]),
+    String(cell.failed),
+  ])
+  return `#### ${TITLES[section]}\n\n${markdown(heads, rows)}`
+}
+
+function markdown(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`
+  return [line(heads), line(heads.map(() => "---")), ...rows.map(line)].join("\n")
+}
+
+/** Every table of a run, with what it was measured on. */
+export function report(results: Results): string {
+  const { machine, cells, starts, scheduler } = results
+  const parts = [
+    `Measured ${results.at.slice(0, 10)} at revision ${results.revision} by \`scripts/bench\` (${results.kind}, ${results.rounds} rounds, ` +
+      `medians with ranges), on ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
+      `Bun ${machine.bun}, ${machine.tools.join(", ")}. Each subject has one core to itself, load and upstream have the rest; ` +
+      `the executable has ${mebibytes(results.executableBytes)}.`,
+    ...(["unary", "rate", "burst", "paced", "open", "body"] as const).map((section) => sectionTable(section, cells)),
+  ]
+  if (starts.length > 0) {
+    const rows = starts.map(({ credentials, ms }) => [
+      thousands(credentials),
+      spreadText(ms, (value) => `${value.toFixed(0)} ms`),
+    ])
+    parts.push(`#### Start to the first 200\n\n${markdown(["credentials", "time"], rows)}`)
+  }
+  if (scheduler.length > 0) {
+    const names = Object.keys(scheduler[0]?.operations ?? {})
+    const rows = scheduler.map(({ credentials, models, operations }) => [
+      thousands(credentials),
+      thousands(models),
+      ...names.map((name) => thousands(operations[name] ?? 0)),
+    ])
+    parts.push(
+      `#### The scheduler alone, nanoseconds an operation\n\n${markdown(["credentials", "models", ...names], rows)}`,
+    )
+  }
+  return parts.filter((part) => part !== "").join("\n\n")
+}
+
+/**
+ * `text` with the report between its markers.
+ * @throws Error when the markers are not there, or not in order
+ */
+export function withReport(text: string, results: Results): string {
+  const from = text.indexOf(BEGIN)
+  const to = text.indexOf(END)
+  if (from === -1 || to < from) throw new Error(`there is no place for the results: put ${BEGIN} and ${END} into it`)
+  return `${text.slice(0, from + BEGIN.length)}\n\n${report(results)}\n\n${text.slice(to)}`
+}
