@@ -87,8 +87,14 @@ const unit: readonly Group[] = [
 function running({ program, config, drainTimeoutMs, databaseFolder }: UnitOptions): readonly Group[] {
   return [
     {
-      why: "Ready once the port is open; silent for longer than the watchdog's time means hung: it is then killed and started again.",
-      lines: ["Type=notify", "NotifyAccess=main", `WatchdogSec=${WATCHDOG_SECONDS}`, "TimeoutStartSec=120"],
+      why: "Ready once the port is open; silent for longer than the watchdog's time means hung: it is then killed and started again. Not by SIGABRT, which the runtime would report as a defect of its own.",
+      lines: [
+        "Type=notify",
+        "NotifyAccess=main",
+        `WatchdogSec=${WATCHDOG_SECONDS}`,
+        "WatchdogSignal=SIGKILL",
+        "TimeoutStartSec=120",
+      ],
     },
     {
       lines: [
