@@ -108,8 +108,8 @@ function running({ program, config, drainTimeoutMs, databaseFolder }: UnitOption
       ],
     },
     {
-      why: "64, 66, 77 and 78 name a mistake that only a person can undo: command line, file, rights, configuration.",
-      lines: ["Restart=on-failure", "RestartSec=5", "RestartPreventExitStatus=64 66 77 78"],
+      why: "64, 65, 66, 77 and 78 name what only a person can undo: command line, damaged database, file, rights, configuration.",
+      lines: ["Restart=on-failure", "RestartSec=5", "RestartPreventExitStatus=64 65 66 77 78"],
     },
     {
       why: "Stopping lets open streams finish (basic.drain_timeout, and some time to close); 143 is a second SIGTERM.",
