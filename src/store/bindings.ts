@@ -1,6 +1,7 @@
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
 import { excluded } from "./expressions.ts"
+import { onDemand } from "./on-demand.ts"
 import { bindings } from "./schema.ts"
 import type { Binding } from "./types.ts"
 
@@ -50,42 +51,48 @@ function prepare({ db }: Connection, provider: string) {
     .orderBy(desc(bindings.usedAt))
     .limit(Number.MAX_SAFE_INTEGER)
     .offset(BINDINGS_KEPT)
-  return {
-    newest: db
-      .select({ session: bindings.session, credential: bindings.credential, usedAt: bindings.usedAt })
-      .from(bindings)
-      .where(mine)
-      .orderBy(desc(bindings.usedAt), bindings.session)
-      .limit(placeholder("limit"))
-      .prepare(),
-    bind: db
-      .insert(bindings)
-      .values({
-        provider,
-        session: placeholder("session"),
-        credential: placeholder("credential"),
-        usedAt: placeholder("usedAt"),
-      })
-      .onConflictDoUpdate({
-        target: [bindings.provider, bindings.session],
-        set: { credential: excluded(bindings.credential), usedAt: excluded(bindings.usedAt) },
-      })
-      .prepare(),
-    unbind: db
-      .delete(bindings)
-      .where(and(mine, eq(bindings.session, placeholder("session"))))
-      .prepare(),
-    remove: db
-      .delete(bindings)
-      .where(and(mine, eq(bindings.credential, placeholder("credential"))))
-      .prepare(),
-    pruneOld: db
-      .delete(bindings)
-      .where(and(mine, lt(bindings.usedAt, placeholder("before"))))
-      .prepare(),
-    pruneMany: db
-      .delete(bindings)
-      .where(and(mine, inArray(bindings.session, surplus)))
-      .prepare(),
-  }
+  return onDemand({
+    newest: () =>
+      db
+        .select({ session: bindings.session, credential: bindings.credential, usedAt: bindings.usedAt })
+        .from(bindings)
+        .where(mine)
+        .orderBy(desc(bindings.usedAt), bindings.session)
+        .limit(placeholder("limit"))
+        .prepare(),
+    bind: () =>
+      db
+        .insert(bindings)
+        .values({
+          provider,
+          session: placeholder("session"),
+          credential: placeholder("credential"),
+          usedAt: placeholder("usedAt"),
+        })
+        .onConflictDoUpdate({
+          target: [bindings.provider, bindings.session],
+          set: { credential: excluded(bindings.credential), usedAt: excluded(bindings.usedAt) },
+        })
+        .prepare(),
+    unbind: () =>
+      db
+        .delete(bindings)
+        .where(and(mine, eq(bindings.session, placeholder("session"))))
+        .prepare(),
+    remove: () =>
+      db
+        .delete(bindings)
+        .where(and(mine, eq(bindings.credential, placeholder("credential"))))
+        .prepare(),
+    pruneOld: () =>
+      db
+        .delete(bindings)
+        .where(and(mine, lt(bindings.usedAt, placeholder("before"))))
+        .prepare(),
+    pruneMany: () =>
+      db
+        .delete(bindings)
+        .where(and(mine, inArray(bindings.session, surplus)))
+        .prepare(),
+  })
 }

@@ -1,6 +1,7 @@
 import { and, eq, lt, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
 import { excluded } from "./expressions.ts"
+import { onDemand } from "./on-demand.ts"
 import { cooldowns, modelMarks, quotas, refreshIntents } from "./schema.ts"
 import type { Cooldown, ModelMark, QuotaWindow } from "./types.ts"
 
@@ -130,95 +131,104 @@ function prepare({ db }: Connection, provider: string) {
     },
     intent: { credential: refreshIntents.credential, at: refreshIntents.at },
   }
-  return {
-    cooldowns: db.select(columns.cooldown).from(cooldowns).where(ofCooldown).prepare(),
-    marks: db.select(columns.mark).from(modelMarks).where(ofMark).prepare(),
-    quotas: db.select(columns.quota).from(quotas).where(ofQuota).prepare(),
-    intent: db.select(columns.intent).from(refreshIntents).where(ofIntent).prepare(),
-    allCooldowns: db.select(columns.cooldown).from(cooldowns).where(eq(cooldowns.provider, provider)).prepare(),
-    allMarks: db.select(columns.mark).from(modelMarks).where(eq(modelMarks.provider, provider)).prepare(),
-    allQuotas: db.select(columns.quota).from(quotas).where(eq(quotas.provider, provider)).prepare(),
-    allIntents: db.select(columns.intent).from(refreshIntents).where(eq(refreshIntents.provider, provider)).prepare(),
-    setCooldown: db
-      .insert(cooldowns)
-      .values({
-        provider,
-        credential,
-        scope: placeholder("scope"),
-        until: placeholder("until"),
-        stated: placeholder("stated"),
-        cause: placeholder("cause"),
-        strikes: placeholder("strikes"),
-        quota: placeholder("quota"),
-      })
-      .onConflictDoUpdate({
-        target: [cooldowns.provider, cooldowns.credential, cooldowns.scope],
-        set: {
-          until: excluded(cooldowns.until),
-          stated: excluded(cooldowns.stated),
-          cause: excluded(cooldowns.cause),
-          strikes: excluded(cooldowns.strikes),
-          quota: excluded(cooldowns.quota),
-        },
-      })
-      .prepare(),
-    endCooldown: db
-      .delete(cooldowns)
-      .where(and(ofCooldown, eq(cooldowns.scope, placeholder("scope"))))
-      .prepare(),
-    clearCooldowns: db.delete(cooldowns).where(ofCooldown).prepare(),
-    pruneCooldowns: db
-      .delete(cooldowns)
-      .where(and(eq(cooldowns.provider, provider), lt(cooldowns.until, placeholder("before"))))
-      .prepare(),
-    setMark: db
-      .insert(modelMarks)
-      .values({ provider, credential, model: placeholder("model"), until: placeholder("until") })
-      .onConflictDoUpdate({
-        target: [modelMarks.provider, modelMarks.credential, modelMarks.model],
-        set: { until: excluded(modelMarks.until) },
-      })
-      .prepare(),
-    endMark: db
-      .delete(modelMarks)
-      .where(and(ofMark, eq(modelMarks.model, placeholder("model"))))
-      .prepare(),
-    clearMarks: db.delete(modelMarks).where(ofMark).prepare(),
-    pruneMarks: db
-      .delete(modelMarks)
-      .where(and(eq(modelMarks.provider, provider), lt(modelMarks.until, placeholder("before"))))
-      .prepare(),
-    setQuota: db
-      .insert(quotas)
-      .values({
-        provider,
-        credential,
-        family: placeholder("family"),
-        name: placeholder("name"),
-        usedPercent: placeholder("usedPercent"),
-        windowMinutes: placeholder("windowMinutes"),
-        resetsAt: placeholder("resetsAt"),
-        seenAt: placeholder("seenAt"),
-      })
-      .onConflictDoUpdate({
-        target: [quotas.provider, quotas.credential, quotas.family, quotas.name],
-        set: {
-          usedPercent: excluded(quotas.usedPercent),
-          windowMinutes: excluded(quotas.windowMinutes),
-          resetsAt: excluded(quotas.resetsAt),
-          seenAt: excluded(quotas.seenAt),
-        },
-      })
-      .prepare(),
-    clearQuotas: db.delete(quotas).where(ofQuota).prepare(),
-    intend: db
-      .insert(refreshIntents)
-      .values({ provider, credential, at: placeholder("at") })
-      .onConflictDoUpdate({
-        target: [refreshIntents.provider, refreshIntents.credential],
-        set: { at: excluded(refreshIntents.at) },
-      })
-      .prepare(),
-    endIntent: db.delete(refreshIntents).where(ofIntent).prepare(),
-  }
+  return onDemand({
+    cooldowns: () => db.select(columns.cooldown).from(cooldowns).where(ofCooldown).prepare(),
+    marks: () => db.select(columns.mark).from(modelMarks).where(ofMark).prepare(),
+    quotas: () => db.select(columns.quota).from(quotas).where(ofQuota).prepare(),
+    intent: () => db.select(columns.intent).from(refreshIntents).where(ofIntent).prepare(),
+    allCooldowns: () => db.select(columns.cooldown).from(cooldowns).where(eq(cooldowns.provider, provider)).prepare(),
+    allMarks: () => db.select(columns.mark).from(modelMarks).where(eq(modelMarks.provider, provider)).prepare(),
+    allQuotas: () => db.select(columns.quota).from(quotas).where(eq(quotas.provider, provider)).prepare(),
+    allIntents: () =>
+      db.select(columns.intent).from(refreshIntents).where(eq(refreshIntents.provider, provider)).prepare(),
+    setCooldown: () =>
+      db
+        .insert(cooldowns)
+        .values({
+          provider,
+          credential,
+          scope: placeholder("scope"),
+          until: placeholder("until"),
+          stated: placeholder("stated"),
+          cause: placeholder("cause"),
+          strikes: placeholder("strikes"),
+          quota: placeholder("quota"),
+        })
+        .onConflictDoUpdate({
+          target: [cooldowns.provider, cooldowns.credential, cooldowns.scope],
+          set: {
+            until: excluded(cooldowns.until),
+            stated: excluded(cooldowns.stated),
+            cause: excluded(cooldowns.cause),
+            strikes: excluded(cooldowns.strikes),
+            quota: excluded(cooldowns.quota),
+          },
+        })
+        .prepare(),
+    endCooldown: () =>
+      db
+        .delete(cooldowns)
+        .where(and(ofCooldown, eq(cooldowns.scope, placeholder("scope"))))
+        .prepare(),
+    clearCooldowns: () => db.delete(cooldowns).where(ofCooldown).prepare(),
+    pruneCooldowns: () =>
+      db
+        .delete(cooldowns)
+        .where(and(eq(cooldowns.provider, provider), lt(cooldowns.until, placeholder("before"))))
+        .prepare(),
+    setMark: () =>
+      db
+        .insert(modelMarks)
+        .values({ provider, credential, model: placeholder("model"), until: placeholder("until") })
+        .onConflictDoUpdate({
+          target: [modelMarks.provider, modelMarks.credential, modelMarks.model],
+          set: { until: excluded(modelMarks.until) },
+        })
+        .prepare(),
+    endMark: () =>
+      db
+        .delete(modelMarks)
+        .where(and(ofMark, eq(modelMarks.model, placeholder("model"))))
+        .prepare(),
+    clearMarks: () => db.delete(modelMarks).where(ofMark).prepare(),
+    pruneMarks: () =>
+      db
+        .delete(modelMarks)
+        .where(and(eq(modelMarks.provider, provider), lt(modelMarks.until, placeholder("before"))))
+        .prepare(),
+    setQuota: () =>
+      db
+        .insert(quotas)
+        .values({
+          provider,
+          credential,
+          family: placeholder("family"),
+          name: placeholder("name"),
+          usedPercent: placeholder("usedPercent"),
+          windowMinutes: placeholder("windowMinutes"),
+          resetsAt: placeholder("resetsAt"),
+          seenAt: placeholder("seenAt"),
+        })
+        .onConflictDoUpdate({
+          target: [quotas.provider, quotas.credential, quotas.family, quotas.name],
+          set: {
+            usedPercent: excluded(quotas.usedPercent),
+            windowMinutes: excluded(quotas.windowMinutes),
+            resetsAt: excluded(quotas.resetsAt),
+            seenAt: excluded(quotas.seenAt),
+          },
+        })
+        .prepare(),
+    clearQuotas: () => db.delete(quotas).where(ofQuota).prepare(),
+    intend: () =>
+      db
+        .insert(refreshIntents)
+        .values({ provider, credential, at: placeholder("at") })
+        .onConflictDoUpdate({
+          target: [refreshIntents.provider, refreshIntents.credential],
+          set: { at: excluded(refreshIntents.at) },
+        })
+        .prepare(),
+    endIntent: () => db.delete(refreshIntents).where(ofIntent).prepare(),
+  })
 }

@@ -2,6 +2,7 @@ import { and, eq, max, sql } from "drizzle-orm"
 import type { Vault } from "./cipher.ts"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
+import { onDemand } from "./on-demand.ts"
 import { formatTime } from "./rfc3339.ts"
 import { type Descriptor, idFloors } from "./schema.ts"
 import type { Identity, TokenSet } from "./types.ts"
@@ -129,55 +130,60 @@ function prepare({ db }: Connection, { provider, table, plan }: Descriptor) {
     updatedAt: table.updatedAt,
   }
   const byId = eq(table.id, placeholder("id"))
-  return {
-    all: db.select(columns).from(table).orderBy(table.id).prepare(),
-    byId: db.select(columns).from(table).where(byId).prepare(),
-    byIdentity: db
-      .select(columns)
-      .from(table)
-      .where(and(eq(table.sub, placeholder("sub")), eq(table.account, placeholder("account"))))
-      .prepare(),
-    exists: db.select({ id: table.id }).from(table).where(byId).prepare(),
-    highest: db
-      .select({ id: max(table.id) })
-      .from(table)
-      .prepare(),
-    floor: db.select({ floor: idFloors.floor }).from(idFloors).where(eq(idFloors.provider, provider)).prepare(),
-    insert: db
-      .insert(table)
-      .values({
-        id: placeholder("id"),
-        email: placeholder("email"),
-        sub: placeholder("sub"),
-        account: placeholder("account"),
-        refreshToken: placeholder("refreshToken"),
-        accessToken: placeholder("accessToken"),
-        expiry: placeholder("expiry"),
-        status: 1,
-        createdAt: placeholder("at"),
-        updatedAt: placeholder("at"),
-      })
-      .prepare(),
-    update: db
-      .update(table)
-      .set({
-        email: given("email"),
-        sub: given("sub"),
-        account: given("account"),
-        refreshToken: given("refreshToken"),
-        accessToken: given("accessToken"),
-        expiry: given("expiry"),
-        status: given("status"),
-        updatedAt: given("at"),
-      })
-      .where(byId)
-      .prepare(),
-    setStatus: db
-      .update(table)
-      .set({ status: given("status"), updatedAt: given("at") })
-      .where(byId)
-      .prepare(),
-    setPlan:
+  return onDemand({
+    all: () => db.select(columns).from(table).orderBy(table.id).prepare(),
+    byId: () => db.select(columns).from(table).where(byId).prepare(),
+    byIdentity: () =>
+      db
+        .select(columns)
+        .from(table)
+        .where(and(eq(table.sub, placeholder("sub")), eq(table.account, placeholder("account"))))
+        .prepare(),
+    exists: () => db.select({ id: table.id }).from(table).where(byId).prepare(),
+    highest: () =>
+      db
+        .select({ id: max(table.id) })
+        .from(table)
+        .prepare(),
+    floor: () => db.select({ floor: idFloors.floor }).from(idFloors).where(eq(idFloors.provider, provider)).prepare(),
+    insert: () =>
+      db
+        .insert(table)
+        .values({
+          id: placeholder("id"),
+          email: placeholder("email"),
+          sub: placeholder("sub"),
+          account: placeholder("account"),
+          refreshToken: placeholder("refreshToken"),
+          accessToken: placeholder("accessToken"),
+          expiry: placeholder("expiry"),
+          status: 1,
+          createdAt: placeholder("at"),
+          updatedAt: placeholder("at"),
+        })
+        .prepare(),
+    update: () =>
+      db
+        .update(table)
+        .set({
+          email: given("email"),
+          sub: given("sub"),
+          account: given("account"),
+          refreshToken: given("refreshToken"),
+          accessToken: given("accessToken"),
+          expiry: given("expiry"),
+          status: given("status"),
+          updatedAt: given("at"),
+        })
+        .where(byId)
+        .prepare(),
+    setStatus: () =>
+      db
+        .update(table)
+        .set({ status: given("status"), updatedAt: given("at") })
+        .where(byId)
+        .prepare(),
+    setPlan: () =>
       plan === null
         ? null
         : db
@@ -185,11 +191,12 @@ function prepare({ db }: Connection, { provider, table, plan }: Descriptor) {
             .set({ plan: given("plan") })
             .where(eq(plan.id, placeholder("id")))
             .prepare(),
-    remove: db.delete(table).where(byId).prepare(),
-    raiseFloor: db
-      .insert(idFloors)
-      .values({ provider, floor: placeholder("floor") })
-      .onConflictDoUpdate({ target: idFloors.provider, set: { floor: sql`max(${idFloors.floor}, excluded.floor)` } })
-      .prepare(),
-  }
+    remove: () => db.delete(table).where(byId).prepare(),
+    raiseFloor: () =>
+      db
+        .insert(idFloors)
+        .values({ provider, floor: placeholder("floor") })
+        .onConflictDoUpdate({ target: idFloors.provider, set: { floor: sql`max(${idFloors.floor}, excluded.floor)` } })
+        .prepare(),
+  })
 }

@@ -1,5 +1,6 @@
 import { and, desc, eq, notInArray, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
+import { onDemand } from "./on-demand.ts"
 import { spentTokens } from "./schema.ts"
 
 /** How many replaced refresh tokens are remembered for each credential (DESIGN section 5). */
@@ -46,22 +47,24 @@ function prepare({ db }: Connection, provider: string) {
     .where(ofCredential)
     .orderBy(desc(spentTokens.seq))
     .limit(SPENT_KEPT)
-  return {
-    owner: db.select({ credential: spentTokens.credential }).from(spentTokens).where(ofHash).prepare(),
-    add: db
-      .insert(spentTokens)
-      .values({
-        provider,
-        credential: placeholder("credential"),
-        hash: placeholder("hash"),
-        spentAt: placeholder("now"),
-      })
-      .prepare(),
-    trim: db
-      .delete(spentTokens)
-      .where(and(ofCredential, notInArray(spentTokens.seq, newest)))
-      .prepare(),
-    forget: db.delete(spentTokens).where(ofHash).prepare(),
-    remove: db.delete(spentTokens).where(ofCredential).prepare(),
-  }
+  return onDemand({
+    owner: () => db.select({ credential: spentTokens.credential }).from(spentTokens).where(ofHash).prepare(),
+    add: () =>
+      db
+        .insert(spentTokens)
+        .values({
+          provider,
+          credential: placeholder("credential"),
+          hash: placeholder("hash"),
+          spentAt: placeholder("now"),
+        })
+        .prepare(),
+    trim: () =>
+      db
+        .delete(spentTokens)
+        .where(and(ofCredential, notInArray(spentTokens.seq, newest)))
+        .prepare(),
+    forget: () => db.delete(spentTokens).where(ofHash).prepare(),
+    remove: () => db.delete(spentTokens).where(ofCredential).prepare(),
+  })
 }

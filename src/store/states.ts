@@ -1,6 +1,7 @@
 import { and, eq, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
+import { onDemand } from "./on-demand.ts"
 import { states } from "./schema.ts"
 import { columnsOf, type StandingColumns } from "./standing.ts"
 import type { LastError, Standing } from "./types.ts"
@@ -109,61 +110,69 @@ function prepare({ db }: Connection, provider: string) {
     strikes: given("strikes"),
   }
   const updatedAt = given("now")
-  return {
-    all: db.select(columns).from(states).where(mine).prepare(),
-    one: db.select(columns).from(states).where(one).prepare(),
-    byTokenHash: db
-      .select({ credential: states.credential })
-      .from(states)
-      .where(and(mine, eq(states.tokenHash, placeholder("tokenHash"))))
-      .prepare(),
-    create: db
-      .insert(states)
-      .values({
-        ...standing,
-        provider,
-        credential: given("credential"),
-        tokenHash: given("tokenHash"),
-        witness: given("witness"),
-        updatedAt,
-      })
-      .prepare(),
-    witness: db
-      .update(states)
-      .set({ tokenHash: given("tokenHash"), witness: given("witness"), updatedAt })
-      .where(one)
-      .prepare(),
-    setStanding: db
-      .update(states)
-      .set({ ...standing, updatedAt })
-      .where(one)
-      .prepare(),
-    setRefreshDead: db
-      .update(states)
-      .set({ refreshDead: given("refreshDead"), updatedAt })
-      .where(one)
-      .prepare(),
-    setError: db
-      .update(states)
-      .set({
-        errorAt: given("at"),
-        errorStatus: given("status"),
-        errorCause: given("cause"),
-        errorMessage: given("message"),
-        updatedAt,
-      })
-      .where(one)
-      .prepare(),
-    setLeased: db
-      .update(states)
-      .set({ leasedAt: given("at") })
-      .where(one)
-      .prepare(),
-    setPlan: db
-      .update(states)
-      .set({ plan: given("plan") })
-      .where(one)
-      .prepare(),
-    remove: db.delete(states).where(one).prepare(),
-  }
+  return onDemand({
+    all: () => db.select(columns).from(states).where(mine).prepare(),
+    one: () => db.select(columns).from(states).where(one).prepare(),
+    byTokenHash: () =>
+      db
+        .select({ credential: states.credential })
+        .from(states)
+        .where(and(mine, eq(states.tokenHash, placeholder("tokenHash"))))
+        .prepare(),
+    create: () =>
+      db
+        .insert(states)
+        .values({
+          ...standing,
+          provider,
+          credential: given("credential"),
+          tokenHash: given("tokenHash"),
+          witness: given("witness"),
+          updatedAt,
+        })
+        .prepare(),
+    witness: () =>
+      db
+        .update(states)
+        .set({ tokenHash: given("tokenHash"), witness: given("witness"), updatedAt })
+        .where(one)
+        .prepare(),
+    setStanding: () =>
+      db
+        .update(states)
+        .set({ ...standing, updatedAt })
+        .where(one)
+        .prepare(),
+    setRefreshDead: () =>
+      db
+        .update(states)
+        .set({ refreshDead: given("refreshDead"), updatedAt })
+        .where(one)
+        .prepare(),
+    setError: () =>
+      db
+        .update(states)
+        .set({
+          errorAt: given("at"),
+          errorStatus: given("status"),
+          errorCause: given("cause"),
+          errorMessage: given("message"),
+          updatedAt,
+        })
+        .where(one)
+        .prepare(),
+    setLeased: () =>
+      db
+        .update(states)
+        .set({ leasedAt: given("at") })
+        .where(one)
+        .prepare(),
+    setPlan: () =>
+      db
+        .update(states)
+        .set({ plan: given("plan") })
+        .where(one)
+        .prepare(),
+    remove: () => db.delete(states).where(one).prepare(),
+  })
 }
