@@ -51,6 +51,7 @@ class NullSource implements CredentialSource {
   }
   load = () => Array.from({ length: this.size }, (_, i) => row(i + 1))
   pendingSeeds = () => []
+  pendingSeed = () => null
   seedRecords = () => []
   seedOutcome = () => null
   addSeeds = () => []
