@@ -34,7 +34,7 @@ export function watchProcess(registry: Registry, clock: Clock, timers: Timers): 
   })
   new Gauge({
     name: "pollux_process_heap_used_bytes",
-    help: "JavaScript heap in use.",
+    help: "JavaScript heap in use as the engine estimates it, with buffers it refers to; may exceed what is resident.",
     registers,
     collect() {
       this.set(process.memoryUsage().heapUsed)
