@@ -1,15 +1,19 @@
 /** argv to command. The only file that reads `process.argv` and ends the process. */
-import { commands } from "./cli/commands.ts"
-import { createIo } from "./cli/io.ts"
 import { liftRequestLimit } from "./cli/request-limit.ts"
-import { run } from "./cli/run.ts"
 
 const argv = process.argv.slice(2)
 
 // Before anything is opened: replaces the process image once, keeping the PID (spec platform T5).
 liftRequestLimit(argv, process)
 
-const io = createIo(process)
-const code = await run(argv, io, commands)
-await io.flush()
+// Loaded only now, so that the image that is replaced at once has nothing to load: it would cost a start as much again.
+const [{ commands }, { createIo }, { run }] = await Promise.all([
+  import("./cli/commands.ts"),
+  import("./cli/io.ts"),
+  import("./cli/run.ts"),
+])
+
+const code = await run(argv, createIo(process), commands)
+// A pipe may not have taken everything yet.
+await new Promise<void>((done) => process.stdout.write("", () => done()))
 process.exit(code)
