@@ -1,6 +1,7 @@
 import type { Clock } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import type { AdminResult, Pool } from "../scheduler/ports.ts"
+import { SeedsFull } from "../scheduler/seeds-full.ts"
 import type { SeedOutcome } from "../store/types.ts"
 import { member, parseJson, parseObject, saysJson } from "./body.ts"
 import { json, refuse, text } from "./faults.ts"
@@ -13,6 +14,9 @@ import { acceptsJson, waitOf } from "./waiting.ts"
 /** Seconds that `resource:add?wait=true` waits for outcomes, and the most that can be asked for. */
 const USUAL_WAIT = 60
 const LONGEST_WAIT = 120
+
+/** Seconds after which seeds are offered again that were too many: some hundred have been tried by then. */
+const SEEDS_FULL_WAIT = 60
 
 /** Seeds shown by `resource:list`, newest first. */
 const LISTED_SEEDS = 1_000
@@ -85,6 +89,10 @@ async function written<T>({ log, name }: ResourceDeps, change: () => Promise<T>)
   try {
     return await change()
   } catch (error) {
+    if (error instanceof SeedsFull) {
+      log.warn("seeds refused, since too many wait", { provider: name, error: error.message })
+      return refuse({ kind: "unavailable", message: error.message, retryAfter: SEEDS_FULL_WAIT })
+    }
     log.error("could not be stored", { provider: name, error: error instanceof Error ? error.message : String(error) })
     return refuse({ kind: "unavailable", message: "the database could not be written; nothing was changed" })
   }

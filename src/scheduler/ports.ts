@@ -20,6 +20,8 @@ export interface CredentialSource {
   load(): readonly Stored[]
   /** Seeds without a final outcome, oldest first. */
   pendingSeeds(): readonly Seed[]
+  /** One of `pendingSeeds`, or null when it is not pending. */
+  pendingSeed(id: string): Seed | null
   seedRecords(limit: number): readonly SeedRecord[]
   seedOutcome(id: string): SeedOutcome | null
   /**
@@ -299,7 +301,10 @@ export interface Pool {
   report(lease: Lease, action: Action, error: LastError | null): void
   /** Ends a lease; exactly once each. */
   release(lease: Lease, end: LeaseEnd): void
-  /** Seeds are stored when this returns. */
+  /**
+   * Seeds are stored when this returns.
+   * @throws SeedsFull when too many wait already, what the store throws when it cannot be written; nothing was taken then
+   */
   seeds(hints: readonly SeedHint[]): readonly SeedOutcome[]
   /** Tokens from a login: identified, stored and in rotation when it resolves. */
   tokens(tokens: TokenSet, account: string | null): Promise<SeedOutcome>

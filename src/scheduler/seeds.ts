@@ -11,6 +11,7 @@ import type { CredentialPool } from "./pool.ts"
 import type { CredentialSource, Identified, Refreshed } from "./ports.ts"
 import { delayAfter, LANE, RefreshJob } from "./refresh.ts"
 import type { Roster } from "./roster.ts"
+import { MOST_PENDING, SeedsFull } from "./seeds-full.ts"
 
 const RETRY_FIRST = 2_000
 const RETRY_MOST = 300_000
@@ -98,18 +99,17 @@ export class Seeds {
     }
   }
 
-  /** Stores `hints` and sends what is new. Throws when the store cannot be written: nothing was taken then. */
+  /** Stores `hints` and sends what is new. Throws when they are too many or the store cannot be written: nothing was taken then. */
   add(hints: readonly SeedHint[], now: Now): readonly SeedOutcome[] {
+    if (this.pending + hints.length > MOST_PENDING) throw new SeedsFull(this.pending, hints.length)
     const outcomes = this.deps.source.addSeeds(hints, now.wall)
-    const unknown = outcomes.filter((outcome) => outcome.kind === "pending" && !this.#jobs.has(outcome.id))
-    if (unknown.length > 0) {
-      const wanted = new Set(unknown.map((outcome) => outcome.id))
-      for (const seed of this.deps.source.pendingSeeds()) {
-        if (!wanted.delete(seed.id)) continue
-        const job = new SeedJob(this, seed.id, seed.account, seed.refreshToken, seed.tokens, false)
-        this.#jobs.set(seed.id, job)
-        this.advance(job, now)
-      }
+    for (const outcome of outcomes) {
+      if (outcome.kind !== "pending" || this.#jobs.has(outcome.id)) continue
+      const seed = this.deps.source.pendingSeed(outcome.id)
+      if (seed === null) continue
+      const job = new SeedJob(this, seed.id, seed.account, seed.refreshToken, seed.tokens, false)
+      this.#jobs.set(seed.id, job)
+      this.advance(job, now)
     }
     const handedIn = new Set(hints.map((hint) => hint.refreshToken))
     for (const outcome of outcomes) {

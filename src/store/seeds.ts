@@ -50,10 +50,12 @@ export class Seeds {
   }
 
   pending(): Seed[] {
-    return this.#queries.pending.all().flatMap((raw) => {
-      const { id, account, refreshToken, attempts, intentAt, tokens } = this.#opened(raw)
-      return refreshToken === null ? [] : [{ id: seedId(id), account, refreshToken, attempts, intentAt, tokens }]
-    })
+    return this.#queries.pending.all().flatMap((raw) => seedOf(this.#opened(raw)) ?? [])
+  }
+
+  pendingOne(id: number): Seed | null {
+    const row = this.get(id)
+    return row?.outcome === "pending" ? seedOf(row) : null
   }
 
   get(id: number): SeedRow | null {
@@ -143,6 +145,10 @@ export class Seeds {
       tokens: held === null ? null : parseTokens(this.#vault.open(held, cell("held", raw.hash))),
     }
   }
+}
+
+function seedOf({ id, account, refreshToken, attempts, intentAt, tokens }: SeedRow): Seed | null {
+  return refreshToken === null ? null : { id: seedId(id), account, refreshToken, attempts, intentAt, tokens }
 }
 
 interface RawSeed extends Omit<SeedRow, "tokens"> {

@@ -68,6 +68,12 @@ export class Source {
     return this.#connection.read(() => this.#tables.seeds.pending())
   }
 
+  /** One of `pendingSeeds`, or null when it is not pending. */
+  pendingSeed(id: string): Seed | null {
+    const seed = parseSeedId(id)
+    return seed === null ? null : this.#connection.read(() => this.#tables.seeds.pendingOne(seed))
+  }
+
   /** Newest change first. */
   seedRecords(limit: number): readonly SeedRecord[] {
     return this.#connection.read(() => this.#tables.seeds.records(limit))

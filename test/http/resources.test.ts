@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { SeedsFull } from "../../src/scheduler/seeds-full.ts"
 import { bench, posted } from "./support/edge.ts"
 import { credential } from "./support/pool.ts"
 
@@ -68,6 +69,16 @@ describe("resource:add", () => {
     const body = await response.text()
     expect(body).not.toContain("Success")
     expect(body).not.toContain("rt-secret")
+  })
+
+  test("is 503 with a time when too many seeds wait, and says why", async () => {
+    const { ask, pool } = bench()
+    pool.broken = new SeedsFull(199_999, 2)
+    const response = await ask("/toy/resource:add", posted([{ refresh_token: "a" }, { refresh_token: "b" }]))
+    expect([response.status, response.headers.get("retry-after")]).toEqual([503, "60"])
+    expect(await response.text()).toContain(
+      "199999 seeds wait already and 2 more would make it more than 200000; none was taken",
+    )
   })
 
   test("refuses other content types, other shapes, broken JSON and bad waits with 400, and stores nothing", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { MOST_PENDING, SeedsFull } from "../../src/scheduler/seeds-full.ts"
 import type { Identity } from "../../src/store/types.ts"
 import { AMBIGUOUS, PERMANENT, transient } from "./support/upstream.ts"
 import { EXPIRED, World } from "./support/world.ts"
@@ -35,6 +36,30 @@ test("when the seeds cannot be stored the caller hears of it, and nothing is sen
   expect(world.refresher.sent).toEqual([])
   world.source.failing.clear()
   expect(world.pool.seeds([HINT])).toHaveLength(1)
+})
+
+test("takes so many seeds and no more, all of a list or none, and does not read again what waits", () => {
+  const world = new World()
+  const list = (count: number) => Array.from({ length: count }, (_, i) => ({ refreshToken: `t${i}`, account: null }))
+  let stored = 0
+  // The kept source compares each seed with all others.
+  world.source.addSeeds = (hints) => hints.map(() => ({ kind: "pending", id: `s${++stored}` }))
+  world.source.pendingSeed = (id) => ({
+    id,
+    refreshToken: id,
+    account: null,
+    attempts: 0,
+    intentAt: null,
+    tokens: null,
+  })
+  world.source.pendingSeeds = () => {
+    throw new Error("all were read")
+  }
+  world.pool.seeds(list(MOST_PENDING - 1))
+  expect(() => world.pool.seeds(list(2))).toThrow(SeedsFull)
+  expect(stored).toBe(MOST_PENDING - 1)
+  world.pool.seeds(list(1))
+  expect(world.pool.counts().pendingSeeds).toBe(MOST_PENDING)
 })
 
 describe("a kill", () => {

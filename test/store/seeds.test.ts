@@ -107,6 +107,14 @@ describe("seeds", () => {
     expect(source.pendingSeeds()).toEqual([])
   })
 
+  everyProvider("can be read one by one while they are pending", (source) => {
+    source.addSeeds([hint("s", "project"), hint("t")], NOW)
+    source.holdSeed("s1", tokens("won"), NOW + 1)
+    for (const seed of source.pendingSeeds()) expect(source.pendingSeed(seed.id)).toEqual(seed)
+    source.failSeed("s1", "r", "d", null, NOW + 2)
+    for (const id of ["s1", "s99", "", "1"]) expect(source.pendingSeed(id)).toBeNull()
+  })
+
   everyProvider("are listed newest change first, and unknown ids are nothing", (source) => {
     source.addSeeds([hint("s"), hint("t")], NOW)
     source.failSeed("s1", "r", "d", null, NOW + 5)

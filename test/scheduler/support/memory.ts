@@ -81,6 +81,11 @@ export class MemorySource implements CredentialSource {
     return [...this.seedRows.values()].filter((seed) => seed.outcome.kind === "pending").map((seed) => ({ ...seed }))
   }
 
+  pendingSeed(id: string): Seed | null {
+    const seed = this.seedRows.get(id)
+    return seed?.outcome.kind === "pending" ? { ...seed } : null
+  }
+
   seedRecords(limit: number): readonly SeedRecord[] {
     return [...this.seedRows.values()].slice(-limit)
   }
