@@ -165,8 +165,7 @@ export class Guard {
   }
 
   #finish(answer: Response, visit: Visit, fault: AccessEntry["fault"] = null): Response {
-    const response = writable(answer)
-    response.headers.set("x-request-id", visit.id)
+    const response = named(answer, visit.id)
     if (visit.burdened) response.headers.set("connection", "close")
     const { inbound, request } = visit
     visit.settle()
@@ -204,12 +203,14 @@ function bar(holder: KeyHolder, access: Access): HttpError | null {
   return null
 }
 
-/** Answers made by `fetch` or `Response.redirect` have headers that cannot be set. */
-function writable(response: Response): Response {
+/** The answer under the request's id. Answers made by `fetch` or `Response.redirect` have headers that cannot be set. */
+function named(response: Response, id: string): Response {
   try {
-    response.headers.delete("x-request-id")
+    response.headers.set("x-request-id", id)
     return response
   } catch {
-    return new Response(response.body, response)
+    const copy = new Response(response.body, response)
+    copy.headers.set("x-request-id", id)
+    return copy
   }
 }

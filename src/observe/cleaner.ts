@@ -37,25 +37,22 @@ export interface Cleaner {
   text(text: string): string
   /** `own` (clean already), then the cleaned `fields`; undefined values are left out. */
   fields(own: LogFields, fields: LogFields | undefined): LogFields
-  /** The cleaned `fields` as members of a JSON object, each with a comma in front of it. */
-  members(fields: LogFields | undefined): string
+  /** Whether `fields` are clean as they stand: then they need not be copied. */
+  spares(fields: LogFields): boolean
 }
 
 /** What a field's name makes of its value: kept under this name, or masked. */
 interface NameRule {
   readonly name: string
   readonly secret: boolean
-  /** The name as it stands in a JSON object, from the comma before it to the colon behind it. */
-  readonly json: string
+  /** Neither masked nor under another name. */
+  readonly plain: boolean
 }
 
 function ruleOf(given: string): NameRule {
   const name = RESERVED.has(given) ? `${given}_` : escapeControls(given)
-  return {
-    name,
-    secret: SECRET_FIELDS.has(given.replaceAll(/[-_]/g, "").toLowerCase()),
-    json: `,${JSON.stringify(name)}:`,
-  }
+  const secret = SECRET_FIELDS.has(given.replaceAll(/[-_]/g, "").toLowerCase())
+  return { name, secret, plain: !secret && name === given }
 }
 
 /** A place for a text: length and three of its characters tell those apart that matter. */
@@ -68,8 +65,6 @@ function placeOf(text: string): number {
 /** Cleans what is logged. It remembers which texts needed nothing (never one that held a secret), since most lines repeat them. */
 export function createCleaner(): Cleaner {
   const harmless: string[] = new Array(PLACES).fill("")
-  /** The same as JSON. */
-  const quoted: string[] = new Array(PLACES).fill('""')
   const rules = new Map<string, NameRule>()
 
   function text(given: string): string {
@@ -79,20 +74,8 @@ export function createCleaner(): Cleaner {
 
   function learn(given: string, place: number): string {
     const clean = escapeControls(redact(given))
-    if (clean === given && given.length <= LONGEST_KEPT) {
-      harmless[place] = given
-      quoted[place] = JSON.stringify(given)
-    }
+    if (clean === given && given.length <= LONGEST_KEPT) harmless[place] = given
     return clean
-  }
-
-  function json(given: string): string {
-    const place = placeOf(given)
-    if (harmless[place] !== given) {
-      const clean = learn(given, place)
-      if (harmless[place] !== given) return JSON.stringify(clean)
-    }
-    return quoted[place] ?? '""'
   }
 
   function rule(name: string): NameRule {
@@ -118,22 +101,17 @@ export function createCleaner(): Cleaner {
       }
       return result
     },
-    members(fields) {
-      let members = ""
-      for (const given in fields) {
-        const value = fields[given]
-        if (value === undefined) continue
-        const { json: name, secret } = rule(given)
-        if (typeof value === "string") members += name + (secret ? MASKED : json(value))
-        else if (typeof value === "number") members += name + (Number.isFinite(value) ? value : "null")
-        else if (value !== null && typeof value === "object") {
-          members += name + (secret ? MASKED : `[${value.map(json).join(",")}]`)
-        } else members += name + value
+    spares(fields) {
+      for (const name in fields) {
+        const value = fields[name]
+        if (!rule(name).plain) return false
+        if (typeof value === "string") {
+          if (text(value) !== value) return false
+        } else if (typeof value === "object" && value !== null) return false
       }
-      return members
+      return true
     },
   }
 }
 
 const MASK = "***"
-const MASKED = JSON.stringify(MASK)

@@ -38,15 +38,12 @@ function createStamp(second: (ms: number) => string): (ms: number) => string {
 export function createJsonFormat(write: (line: string) => void, now: () => number, cleaner: Cleaner): Format {
   const stamp = createStamp((ms) => new Date(ms).toISOString().slice(0, 19))
   return (level, event, own, fields) => {
-    // Most lines are of a log without fields of its own: their members are written one by one, with no object between.
-    const members = own === NO_FIELDS ? cleaner.members(fields) : merged(cleaner.fields(own, fields))
-    write(`{"time":"${stamp(now())}Z","level":"${level}","event":${JSON.stringify(cleaner.text(event))}${members}}\n`)
+    // Nearly every line is clean as it stands and of a log without fields of its own: then nothing is copied.
+    const asGiven = own === NO_FIELDS && fields !== undefined && cleaner.spares(fields)
+    const rest = JSON.stringify(asGiven ? fields : cleaner.fields(own, fields))
+    const end = rest === "{}" ? "}\n" : `,${rest.slice(1)}\n`
+    write(`{"time":"${stamp(now())}Z","level":"${level}","event":${JSON.stringify(cleaner.text(event))}${end}`)
   }
-}
-
-function merged(fields: LogFields): string {
-  const json = JSON.stringify(fields)
-  return json === "{}" ? "" : `,${json.slice(1, -1)}`
 }
 
 function show(value: LogFields[string]): string {

@@ -138,9 +138,13 @@ export function sendCall(
   return fetcher(settings.apiUrl + path, { method: "POST", headers, body: call.body, signal, raw: true })
 }
 
+/** Copied for each answer, which costs a quarter of making them. */
+const UNBUFFERED = new Headers({ "cache-control": "no-cache", "x-accel-buffering": "no" })
+
 /** The backend's headers that the client may see, and what a stream needs of proxies in between. */
 export function answerHeaders(upstream: Headers, contentType: string): Headers {
-  const headers = new Headers({ "content-type": contentType, "cache-control": "no-cache", "x-accel-buffering": "no" })
+  const headers = new Headers(UNBUFFERED)
+  headers.set("content-type", contentType)
   return toClient(upstream, headers)
 }
 

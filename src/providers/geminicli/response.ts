@@ -92,10 +92,13 @@ class Output {
 
 const RESPONSE_ID = ENCODER.encode(',"responseId":')
 
-/** Writes the `response` value; where it has no `responseId`, the trace id is one, as the official client has it. */
+/** Where a response has no `responseId`, the trace id is one, as the official client has it. */
+const gainsId = ({ named, traceStart }: EnvelopeReader): boolean => !named && traceStart !== -1
+
+/** Writes the `response` value. */
 function writeResponse(envelope: EnvelopeReader, bytes: Uint8Array, out: Output): void {
   const { responseStart, responseEnd, traceStart, traceEnd } = envelope
-  if (envelope.named || traceStart === -1) {
+  if (!gainsId(envelope)) {
     out.add(bytes, responseStart, responseEnd)
     return
   }
@@ -299,6 +302,8 @@ export class AnswerAssembler implements Assembler {
     if (!envelope.answers) return { kind: "empty" }
     if (envelope.usageEnd !== -1) this.usage = readUsage(bytes.subarray(envelope.usageStart, envelope.usageEnd))
     if (envelope.signed) this.context.learn(bytes.subarray(envelope.responseStart, envelope.responseEnd))
+    // Nothing to add: the value is where it lies.
+    if (!gainsId(envelope)) return { body: bytes.subarray(envelope.responseStart, envelope.responseEnd), status: 200 }
     const out = new Output()
     out.expect(bytes.length)
     writeResponse(envelope, bytes, out)
