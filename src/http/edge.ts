@@ -59,6 +59,7 @@ export function createEdge(deps: EdgeDeps): Edge {
   let draining = false
   const wire = new Wire()
   const guard = new Guard({ ...deps, draining: () => draining })
+  const addressOf = (request: Request): string => guard.address(request, wire)
   const feeds = new Feeds()
   const listener = new Listener(handle, deps.log)
   const desk = new OAuthDesk({ ...deps, guard, ownPort: () => listener.port })
@@ -87,7 +88,7 @@ export function createEdge(deps: EdgeDeps): Edge {
     const { name, shape } = module
     shapes.set(name, shape)
     const tools: RouteTools = { api: (handler) => route({ access: "client", shape }, handler) }
-    app.use(module.routes({ tools, relay: gate(relay, shape), pool }))
+    app.use(module.routes({ tools, relay: gate(relay, shape, addressOf), pool }))
     const oauth = desk.routes(module, { oauth: module.oauth, pool })
     for (const path of [`/${name}/auth`, ...module.oauth.callbackPaths]) {
       const handler = path === `/${name}/auth` ? oauth.enter : oauth.back

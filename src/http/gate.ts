@@ -7,7 +7,11 @@ import { Journey } from "./visit.ts"
  * The relay as a provider's routes see it: a key's list of models holds for every call, whatever route made it, and the edge
  * knows which requests the relay will record.
  */
-export function gate<C extends CallBase>(relay: Relay<C>, shape: ErrorShape): Relay<C> {
+export function gate<C extends CallBase>(
+  relay: Relay<C>,
+  shape: ErrorShape,
+  addressOf: (request: Request) => string,
+): Relay<C> {
   return {
     serve(call: C, inbound: Inbound): Promise<Response> {
       if (!(inbound instanceof Journey)) return relay.serve(call, inbound)
@@ -17,6 +21,7 @@ export function gate<C extends CallBase>(relay: Relay<C>, shape: ErrorShape): Re
         )
       }
       inbound.relayed = true
+      inbound.address = addressOf(inbound.request)
       inbound.streaming = call.stream
       return relay.serve(call, inbound)
     },

@@ -19,6 +19,8 @@ export class Journey implements Inbound {
   relayed = false
   /** The answer is a stream: its connection has no time limit until the stream has ended. */
   streaming = false
+  /** Looked up when the relay takes it, since a connection that is gone has none. */
+  address = "unknown"
   readonly method: string
 
   constructor(

@@ -175,6 +175,8 @@ export interface Inbound {
   /** Path without query. */
   readonly path: string
   readonly userAgent: string
+  /** The client's, a trusted proxy's word for it considered. */
+  readonly address: string
 }
 
 export interface AttemptRecord {

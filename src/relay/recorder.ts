@@ -51,6 +51,7 @@ export function createRecorder({ log, metrics, usage, clock }: RecorderDeps): Re
         input: tokens?.input ?? null,
         output: tokens?.output ?? null,
         cached: tokens?.cached ?? null,
+        address: inbound.address,
         agent: inbound.userAgent,
       })
     },

@@ -185,6 +185,20 @@ describe("every answer", () => {
     expect(await response.json()).toEqual({ toy: "invalid_request", message: "no such thing" })
   })
 
+  test("is the relay's to log with the client's address, a trusted proxy's word considered", async () => {
+    const request = {
+      method: "POST",
+      headers: { authorization: `Bearer ${KEY}`, "x-forwarded-for": "203.0.113.9, 10.1.2.3" },
+    }
+    const seen = async (proxies: readonly string[], peer: string) => {
+      const { bare, relay } = bench({ config: testConfig({ trustedProxies: proxies }) })
+      await bare("/toy/v1/run/m", request, peer)
+      return relay.served[0]?.inbound.address
+    }
+    expect(await seen([], "::ffff:10.0.0.7")).toBe("10.0.0.7")
+    expect(await seen(["10.0.0.0/8"], "10.0.0.7")).toBe("203.0.113.9")
+  })
+
   test("is in the access log, unless the relay has taken the request", async () => {
     const { ask, bare, access } = bench()
     await ask("/toy/v1/models?key=not-for-the-log", { headers: { "user-agent": "agent/1" } })

@@ -15,6 +15,7 @@ const record = (more: Partial<RequestRecord> = {}): RequestRecord => ({
     method: "POST",
     path: "/x/y",
     userAgent: "curl",
+    address: "192.0.2.7",
   },
   provider: "p",
   model: "m",
@@ -94,5 +95,6 @@ test("one end of a request reaches the log, the metrics and the usage", () => {
   expect(logged).toContain('"event":"attempt_failed"')
   expect(logged).toContain('"event":"request"')
   expect(logged).toContain('"first_byte_ms":20')
+  expect(logged).toContain('"address":"192.0.2.7"')
   expect(logged.match(/attempt_failed/g)?.length).toBe(1)
 })

@@ -93,6 +93,7 @@ export function contextOf(
       method: "POST",
       path: "/codex/v1/responses",
       userAgent: headers["user-agent"] ?? "",
+      address: "192.0.2.7",
     },
     body: () => Promise.resolve(bytes),
   }

@@ -58,6 +58,7 @@ export const inbound = (signal: AbortSignal, over: Partial<Inbound> = {}): Inbou
   method: "POST",
   path: "/toy",
   userAgent: "test",
+  address: "192.0.2.7",
   ...over,
 })
 
