@@ -14,7 +14,7 @@ import { PathTable } from "./paths.ts"
 import { type ErrorShape, HttpError, type ProviderModule, type RouteTools } from "./ports.ts"
 import { resourceVerbs, type Verb } from "./resources.ts"
 import { routable, targetOf } from "./target.ts"
-import { Journey } from "./visit.ts"
+import { Entrance } from "./visit.ts"
 import { Feeds } from "./watch.ts"
 import { type Socketed, Wire } from "./wire.ts"
 
@@ -170,7 +170,7 @@ export function createEdge(deps: EdgeDeps): Edge {
     },
     active: () => listener.active + desk.active,
     ended(inbound) {
-      if (inbound instanceof Journey) wire.settle(inbound.request)
+      if (inbound instanceof Entrance) wire.settle(inbound.request)
     },
     async stop(force) {
       draining = true

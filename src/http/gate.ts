@@ -1,7 +1,7 @@
 import type { CallBase, Inbound, Relay } from "../relay/ports.ts"
 import { faultResponse } from "./faults.ts"
 import { allowsModel, type ErrorShape } from "./ports.ts"
-import { Journey } from "./visit.ts"
+import { Entrance } from "./visit.ts"
 
 /**
  * The relay as a provider's routes see it: a key's list of models holds for every call, whatever route made it, and the edge
@@ -14,7 +14,7 @@ export function gate<C extends CallBase>(
 ): Relay<C> {
   return {
     serve(call: C, inbound: Inbound): Promise<Response> {
-      if (!(inbound instanceof Journey)) return relay.serve(call, inbound)
+      if (!(inbound instanceof Entrance)) return relay.serve(call, inbound)
       if (!allowsModel(inbound.holder, call.model)) {
         return Promise.resolve(
           faultResponse({ kind: "forbidden", message: `this key may not use the model "${call.model}"` }, shape),

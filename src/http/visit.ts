@@ -14,7 +14,7 @@ const AGENT_LENGTH = 256
 const SKIPPABLE_BYTES = 64 * 1024
 
 /** The relay's view of a request, with what the edge must know again when it comes back. */
-export class Journey implements Inbound {
+export class Entrance implements Inbound {
   /** Set once the relay has it: its end is then recorded there and not in the access log. */
   relayed = false
   /** The answer is a stream: its connection has no time limit until the stream has ended. */
@@ -49,7 +49,7 @@ export class Journey implements Inbound {
 /** One request in the edge's hands. */
 export class Visit implements ApiContext {
   readonly path: string
-  readonly inbound: Journey
+  readonly inbound: Entrance
   #query: URLSearchParams | null = null
   #received: boolean
   #lifted = false
@@ -63,7 +63,7 @@ export class Visit implements ApiContext {
     readonly wire: Wire,
   ) {
     this.path = target.path
-    this.inbound = new Journey(id, startedAt, target.path, principal, request)
+    this.inbound = new Entrance(id, startedAt, target.path, principal, request)
     this.#received = declaredLength(request.headers) === 0
   }
 
