@@ -121,6 +121,8 @@ export class Upkeep {
     log.warn("the system clock jumped", { jump_ms: Math.round(jump) })
     for (const entry of pool.entries.values()) {
       for (const rest of entry.rests.values()) {
+        // Short ones are not stored, and would outlive their end there.
+        if (!entry.storedRests.has(rest.scope)) continue
         ledger.note(entry, [{ set: "cooldown", cooldown: describe(rest, now) }])
       }
       if (jump > 0 && entry.alive && entry.expiresAt <= now.wall && entry.renewal === "idle") renewals.due(entry, now)

@@ -167,6 +167,17 @@ describe("the system clock", () => {
     }
   })
 
+  test("jumping stores no cooldown that was too short to be stored", async () => {
+    const world = new World({})
+    await world.time.pass(29_000)
+    fail(world, world.lease(), coolFor(world, 5_000))
+    world.time.jump(HOUR)
+    await world.time.pass(2_000)
+    expect(left(world)).toBe(3_000)
+    expect(world.source.row(1).cooldowns).toEqual([])
+    expect(world.source.count("note")).toBe(0)
+  })
+
   test("jumping ahead renews tokens that look expired, and goes on serving with them meanwhile", async () => {
     const world = new World({})
     world.pool.release(world.lease(), end())
