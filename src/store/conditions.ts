@@ -92,8 +92,9 @@ export class Conditions {
     )
   }
 
-  /** Forgets marks that are over, and cooldowns that ended so long ago that their strikes count no more. */
-  prune(marksBefore: number, cooldownsBefore: number): void {
+  /** Forgets marks that are over, cooldowns that ended so long ago that their strikes count no more, and quotas last seen long ago. */
+  prune(marksBefore: number, cooldownsBefore: number, quotasBefore: number): void {
+    this.#queries.pruneQuotas.run({ before: quotasBefore })
     this.#queries.pruneMarks.run({ before: marksBefore })
     this.#queries.pruneCooldowns.run({ before: cooldownsBefore })
   }
@@ -218,6 +219,11 @@ function prepare({ db }: Connection, provider: string) {
             seenAt: excluded(quotas.seenAt),
           },
         })
+        .prepare(),
+    pruneQuotas: () =>
+      db
+        .delete(quotas)
+        .where(and(eq(quotas.provider, provider), lt(quotas.seenAt, placeholder("before"))))
         .prepare(),
     clearQuotas: () => db.delete(quotas).where(ofQuota).prepare(),
     intend: () =>

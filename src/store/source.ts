@@ -22,6 +22,8 @@ import type {
 
 /** How long an ended cooldown is remembered for its strikes. */
 const STRIKES_KEPT_MS = 7 * 24 * 3_600_000
+/** A limit that the upstream has not named for so long has gone, or got another name. */
+const QUOTAS_KEPT_MS = 90 * 24 * 3_600_000
 
 /** How often old seeds, bindings and cooldowns are looked for while serving. */
 const PRUNE_EVERY_MS = 3_600_000
@@ -192,13 +194,13 @@ export class Source {
     })
   }
 
-  /** Forgets what has grown too old: ended seeds, idle bindings, ended cooldowns and marks. */
+  /** Forgets what has grown too old: ended seeds, idle bindings, ended cooldowns and marks, quotas not seen again. */
   prune(now: number): void {
     this.#pruneAt = now + PRUNE_EVERY_MS
     this.#connection.write("prune", "relaxed", () => {
       this.#tables.seeds.prune(now)
       this.#tables.bindings.prune(now)
-      this.#tables.conditions.prune(now, now - STRIKES_KEPT_MS)
+      this.#tables.conditions.prune(now, now - STRIKES_KEPT_MS, now - QUOTAS_KEPT_MS)
     })
   }
 

@@ -133,6 +133,22 @@ describe("what may wait", () => {
   })
 })
 
+describe("quotas", () => {
+  everyProvider("that were not seen again go after 90 days", (source) => {
+    source.adopt(null, tokens("a"), who("a"), NOW)
+    const window = { name: "primary", usedPercent: 5, windowMinutes: null, resetsAt: null }
+    const windows = [
+      { ...window, family: "old", seenAt: NOW },
+      { ...window, family: "new", seenAt: NOW + 1 },
+    ]
+    source.flush([{ late: "quota", id: 1, windows }], NOW)
+    source.prune(NOW + 90 * 24 * 3_600_000)
+    expect(source.read(1)?.quotas).toHaveLength(2)
+    source.prune(NOW + 90 * 24 * 3_600_000 + 1)
+    expect(source.read(1)?.quotas.map(({ family }) => family)).toEqual(["new"])
+  })
+})
+
 describe("removing", () => {
   everyProvider("takes everything along, and the id is never given out again", (source) => {
     source.adopt(null, tokens("a"), who("a"), NOW)
