@@ -112,6 +112,7 @@ export class Catalogues {
       const url = `${apiUrl}/models?client_version=${encodeURIComponent(version)}`
       const response = await fetcher(url, { method: "GET", headers, signal })
       const body = await response.text()
+      if (response.status === 401) pool.report(lease, { do: "refresh", generation: lease.generation }, null)
       if (!response.ok) throw new CatalogueFault(`the upstream answered ${response.status}`)
       const catalogue = parseObject(body)
       if (catalogue === null || !Array.isArray(catalogue.models)) throw new CatalogueFault("the answer is no catalogue")

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type FakeOpenAI, startFakeOpenAI } from "../../fakes/openai.ts"
+import { until } from "../../support/wait.ts"
 import { type Stack, startStack } from "./stack.ts"
 import { MODELS } from "./support.ts"
 
@@ -132,4 +133,11 @@ test("a caller's version gets its own catalogue, filtered, with the upstream's t
   expect(fake.requestsTo("/codex/models")[0]?.headers).toMatchObject({ version: "0.130.0" })
   expect((await versions("0.90.0")).slugs).toEqual(["gpt-5.2", "gpt-5.2-codex"])
   expect(fake.requestsTo("/codex/models")).toHaveLength(2)
+})
+
+test("a catalogue that is refused for its token has the token renewed", async () => {
+  for (const account of fake.accounts) fake.expireAccess(account)
+  const before = fake.requestsTo("/oauth/token").length
+  expect(await (await stack.get("/models?client_version=0.140.0")).json()).toEqual({ models: [] })
+  await until("a refresh", () => fake.requestsTo("/oauth/token").length > before)
 })
