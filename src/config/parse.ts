@@ -52,7 +52,10 @@ export function parseConfig(text: string, file: string, outside: OutsideSecrets)
     basic: settings,
     keys: readKeys(reader, settings),
     providers: {
-      geminicli: readProvider(reader, "geminicli", geminicli),
+      geminicli: {
+        ...readProvider(reader, "geminicli", geminicli),
+        clientVersion: reader.take(geminicli.clientVersion, ["providers", "geminicli"]),
+      },
       codex: {
         ...readProvider(reader, "codex", codex),
         clientVersion: reader.take(codex.clientVersion, ["providers", "codex"]),

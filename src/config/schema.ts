@@ -6,7 +6,7 @@ import type { LogLevel } from "../observe/ports.ts"
 import { type Field, field, optional, required } from "./field.ts"
 import * as kind from "./kinds.ts"
 import { suggest } from "./suggest.ts"
-import type { BasicSettings, ClientKey, CodexSettings, ProviderSettings } from "./types.ts"
+import type { BasicSettings, ClientKey, CodexSettings, GeminicliSettings, ProviderSettings } from "./types.ts"
 
 /** The fields of a settings type, under the names of its members. */
 export type Fields<S> = { readonly [Name in keyof S]: Field<S[Name]> }
@@ -217,14 +217,23 @@ function own(defaults: OwnDefaults): Fields<Own> {
   }
 }
 
-export const geminicli: Fields<Own> = own({
-  models: ["gemini-2.5-pro"],
-  exampleModels: ["gemini-2.5-pro", "gemini-2.5-flash"],
-  apiUrl: "https://cloudcode-pa.googleapis.com",
-  apiPath: "/v1internal:...",
-  authUrl: "https://accounts.google.com/o/oauth2/v2/auth",
-  tokenUrl: "https://oauth2.googleapis.com/token",
-})
+const version = (example: string) =>
+  kind.matching("version x.y.z", `a version of three numbers such as "${example}"`, /^\d{1,6}\.\d{1,6}\.\d{1,6}$/)
+
+export const geminicli: Fields<Own & Omit<GeminicliSettings, keyof ProviderSettings>> = {
+  ...own({
+    models: ["gemini-2.5-pro"],
+    exampleModels: ["gemini-2.5-pro", "gemini-2.5-flash"],
+    apiUrl: "https://cloudcode-pa.googleapis.com",
+    apiPath: "/v1internal:...",
+    authUrl: "https://accounts.google.com/o/oauth2/v2/auth",
+    tokenUrl: "https://oauth2.googleapis.com/token",
+  }),
+  clientVersion: field("client_version", version("0.61.0"), "0.61.0", {
+    means: "Version of the Gemini CLI that Cloud Code is told.",
+    why: "the release of @google/gemini-cli that this version of Pollux was tested with",
+  }),
+}
 
 export const codex: Fields<Own & Omit<CodexSettings, keyof ProviderSettings>> = {
   ...own({
@@ -235,15 +244,10 @@ export const codex: Fields<Own & Omit<CodexSettings, keyof ProviderSettings>> = 
     authUrl: "https://auth.openai.com/oauth/authorize",
     tokenUrl: "https://auth.openai.com/oauth/token",
   }),
-  clientVersion: field(
-    "client_version",
-    kind.matching("version x.y.z", 'a version of three numbers such as "0.169.0"', /^\d{1,6}\.\d{1,6}\.\d{1,6}$/),
-    "0.169.0",
-    {
-      means: "Version of the Codex CLI that the backend is told; it hides newer models from older versions.",
-      why: "the release of @openai/codex that this version of Pollux was tested with; raise it when a model asks for a newer one",
-    },
-  ),
+  clientVersion: field("client_version", version("0.169.0"), "0.169.0", {
+    means: "Version of the Codex CLI that the backend is told; it hides newer models from older versions.",
+    why: "the release of @openai/codex that this version of Pollux was tested with; raise it when a model asks for a newer one",
+  }),
   originator: field(
     "originator",
     kind.matching("client name", 'a client name such as "codex_cli_rs"', /^[A-Za-z0-9][\w.-]*(?: [\w.-]+)*$/),

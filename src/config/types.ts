@@ -21,6 +21,11 @@ export interface ProviderSettings {
   readonly tokenUrl: string
 }
 
+export interface GeminicliSettings extends ProviderSettings {
+  /** Version announced upstream, `x.y.z` (spec geminicli 4.3). */
+  readonly clientVersion: string
+}
+
 export interface CodexSettings extends ProviderSettings {
   /** Version announced upstream, `x.y.z` (spec codex 4, version gate). */
   readonly clientVersion: string
@@ -65,7 +70,7 @@ export interface Config {
   readonly basic: BasicSettings
   readonly keys: readonly ClientKey[]
   readonly providers: {
-    readonly geminicli: ProviderSettings
+    readonly geminicli: GeminicliSettings
     readonly codex: CodexSettings
   }
 }

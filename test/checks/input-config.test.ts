@@ -101,6 +101,7 @@ const RANGES: readonly (readonly [table: string, key: string, values: readonly s
   ["providers.codex", "oauth_tps", ["0", "1001", "-1"]],
   ["providers.codex", "model_list", ['["a b"]', '["models/x"]', "[1]", '["x\\r\\ny"]']],
   ["providers.codex", "api_url", ['"ftp://x"', '"http://not-loopback.example"', '"https://user:pass@host"', '"x"']],
+  ["providers.geminicli", "client_version", ['"1"', '"1.2.3\\r\\nX: y"']],
   ["providers.codex", "client_version", ['"1"', '"1.2.3\\r\\nX: y"']],
   ["providers.codex", "originator", ['"a\\r\\nb"', '""']],
 ]

@@ -60,6 +60,7 @@ describe("a configuration", () => {
       apiUrl: "https://cloudcode-pa.googleapis.com",
       authUrl: "https://accounts.google.com/o/oauth2/v2/auth",
       tokenUrl: "https://oauth2.googleapis.com/token",
+      clientVersion: "0.61.0",
     })
     expect(config.providers.codex).toEqual({
       ...shared,

@@ -66,7 +66,7 @@ x = 1`
       `[basic]\n${KEY}\n[providers.codex]\ncustom_api_url = "https://x.example"`,
       "api_url",
     ],
-    ["providers.geminicli.client_version", `[basic]\n${KEY}\n[providers.geminicli]\nclient_version = "1.2.3"`, "codex"],
+    ["providers.geminicli.originator", `[basic]\n${KEY}\n[providers.geminicli]\noriginator = "me"`, "codex"],
     ["providers.gemini", `[basic]\n${KEY}\n[providers.gemini]\n`, "geminicli"],
   ])("of an unknown key %p names the one that was meant", (key, text, meant) => {
     const [problem] = problemsOf(text)

@@ -20,7 +20,7 @@ describe("a reload", () => {
     const before = config("")
     const after = config(
       'listen_port = 1\nlisten_addr = "::1"\ndatabase_url = "sqlite://x"\nloglevel = "debug"\nadmin_key = "hunter2"',
-      '[providers.defaults]\nproxy = "http://u:hunter2@h:1"\n[providers.codex]\nmodel_list = ["m"]',
+      '[providers.defaults]\nproxy = "http://u:hunter2@h:1"\n[providers.geminicli]\nclient_version = "1.2.3"\n[providers.codex]\nmodel_list = ["m"]',
     )
     const diff = diffReload(before, after)
     expect(diff).toEqual({
@@ -28,6 +28,7 @@ describe("a reload", () => {
         "basic.loglevel",
         "basic.admin_key",
         "providers.geminicli.proxy",
+        "providers.geminicli.client_version",
         "providers.codex.proxy",
         "providers.codex.model_list",
       ],

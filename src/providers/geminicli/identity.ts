@@ -35,7 +35,7 @@ export function userinfoUrl(tokenUrl: string): string {
 }
 
 export interface IdentityDeps extends OnboardingDeps {
-  readonly settings: Live<{ readonly apiUrl: string; readonly tokenUrl: string }>
+  readonly settings: Live<{ readonly apiUrl: string; readonly tokenUrl: string; readonly clientVersion: string }>
 }
 
 /** @param account the Cloud project the operator asked for, or null. May take minutes. */
@@ -54,7 +54,7 @@ export async function identify(
 
 async function askUserinfo(
   deps: {
-    readonly settings: Live<{ readonly tokenUrl: string }>
+    readonly settings: Live<{ readonly tokenUrl: string; readonly clientVersion: string }>
     readonly fetcher: Fetcher
     readonly clock: OnboardingDeps["clock"]
   },
@@ -70,7 +70,11 @@ async function askUserinfo(
   try {
     const response = await deps.fetcher(userinfoUrl(deps.settings.current.tokenUrl), {
       method: "GET",
-      headers: { authorization: `Bearer ${token}`, accept: "application/json", "user-agent": userAgent(null) },
+      headers: {
+        authorization: `Bearer ${token}`,
+        accept: "application/json",
+        "user-agent": userAgent(deps.settings.current.clientVersion, null),
+      },
       signal,
     })
     const body = parseJson(await response.text())

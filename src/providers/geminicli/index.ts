@@ -1,5 +1,5 @@
 /** Gemini CLI / Cloud Code Assist as one provider. */
-import type { ProviderSettings } from "../../config/types.ts"
+import type { GeminicliSettings } from "../../config/types.ts"
 import type { ProviderDeps, ProviderModule } from "../../http/ports.ts"
 import { systemTimers, type Timers } from "../../observe/clock.ts"
 import type { Failure, Opened, Provider } from "../../relay/ports.ts"
@@ -23,7 +23,7 @@ const LEAD_MS = 5 * 60_000
 
 /** @param timers for the pauses of an onboarding; tests drive them by hand */
 export function createGeminicli(
-  deps: ProviderDeps<ProviderSettings>,
+  deps: ProviderDeps<GeminicliSettings>,
   timers: Timers = systemTimers,
 ): ProviderModule<GeminiCall> {
   const { settings, fetcher, clock, random } = deps
@@ -47,7 +47,10 @@ export function createGeminicli(
 
   const provider: Provider<GeminiCall> = {
     name: "geminicli",
-    send: (lease, call, signal) => send({ fetcher, apiUrl: settings.current.apiUrl, signatures }, lease, call, signal),
+    send: (lease, call, signal) => {
+      const { apiUrl, clientVersion } = settings.current
+      return send({ fetcher, apiUrl, clientVersion, signatures }, lease, call, signal)
+    },
     open,
     judge: (failure, call, lease, context) => {
       const verdict = judge(failure, call, lease, context)

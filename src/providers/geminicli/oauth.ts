@@ -25,7 +25,7 @@ export const CALLBACK_PATH = "/oauth2callback"
 const UNKNOWN_LIFETIME_S = 300
 
 export interface OAuthDeps {
-  readonly settings: Live<{ readonly authUrl: string; readonly tokenUrl: string }>
+  readonly settings: Live<{ readonly authUrl: string; readonly tokenUrl: string; readonly clientVersion: string }>
   readonly fetcher: Fetcher
   readonly clock: Clock
 }
@@ -50,7 +50,7 @@ async function ask(deps: OAuthDeps, form: Readonly<Record<string, string>>, sign
       headers: {
         "content-type": "application/x-www-form-urlencoded",
         accept: "application/json",
-        "user-agent": userAgent(null),
+        "user-agent": userAgent(deps.settings.current.clientVersion, null),
       },
       body: new URLSearchParams({
         ...form,

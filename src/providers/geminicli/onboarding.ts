@@ -28,7 +28,7 @@ const REPOST_MS = 2_000
 const DEADLINE_MS = 180_000
 
 export interface OnboardingDeps {
-  readonly settings: Live<{ readonly apiUrl: string }>
+  readonly settings: Live<{ readonly apiUrl: string; readonly clientVersion: string }>
   readonly fetcher: Fetcher
   readonly clock: Clock
   readonly timers: Timers
@@ -106,7 +106,7 @@ export class Onboarding {
     try {
       const response = await this.deps.fetcher(url, {
         method: body === null ? "GET" : "POST",
-        headers: headersFor(this.token, null, "application/json"),
+        headers: headersFor(this.token, this.deps.settings.current.clientVersion, null, "application/json"),
         ...(body === null ? {} : { body }),
         signal: this.signal,
       })

@@ -20,7 +20,11 @@ const REQUESTS = "REQUESTS"
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/
 
 interface QuotaDeps {
-  readonly settings: Live<{ readonly apiUrl: string; readonly modelList: readonly string[] }>
+  readonly settings: Live<{
+    readonly apiUrl: string
+    readonly clientVersion: string
+    readonly modelList: readonly string[]
+  }>
   readonly fetcher: Fetcher
   readonly clock: Clock
 }
@@ -29,11 +33,11 @@ export function quotaReader({ settings, fetcher, clock }: QuotaDeps): QuotaReade
   return {
     probe: LADDERS.probe,
     async quotas(token, { account }, signal) {
-      const { apiUrl, modelList } = settings.current
+      const { apiUrl, clientVersion, modelList } = settings.current
       try {
         const response = await fetcher(methodUrl(apiUrl, "retrieveUserQuota"), {
           method: "POST",
-          headers: headersFor(token, null, "application/json"),
+          headers: headersFor(token, clientVersion, null, "application/json"),
           // Without the project the numbers are another one's.
           body: JSON.stringify({ project: account }),
           signal,

@@ -5,15 +5,14 @@ import type { GeminiCall, Verb } from "./call.ts"
 import { envelopeFor } from "./request.ts"
 import type { Signatures } from "./signatures.ts"
 
-/** The release of the official client whose protocol this is; Cloud Code expects its name and form (spec 4.3). */
-const CLIENT_VERSION = "0.61.0"
 const PLATFORM = `(${process.platform}; ${process.arch})`
 
 /** Header values hold visible ASCII only (RFC 9110 5.5); a model's name comes from the configuration. */
 const visible = (text: string): string => text.replace(/[^\x21-\x7e]/g, "?")
 
-export const userAgent = (model: string | null): string =>
-  `GeminiCLI/${CLIENT_VERSION}${model === null ? "" : `/${visible(model)}`} ${PLATFORM}`
+/** @param version the release of the official client that is announced; Cloud Code expects its name and form (spec 4.3) */
+export const userAgent = (version: string, model: string | null): string =>
+  `GeminiCLI/${version}${model === null ? "" : `/${visible(model)}`} ${PLATFORM}`
 
 const METHODS: Readonly<Record<Verb, string>> = {
   generateContent: "generateContent",
@@ -25,16 +24,26 @@ const METHODS: Readonly<Record<Verb, string>> = {
 export const methodUrl = (apiUrl: string, method: string): string => `${apiUrl}/v1internal:${method}`
 
 /** Headers of every call with a credential; nothing of the client's is passed on. */
-export const headersFor = (token: string, model: string | null, accept: string): Record<string, string> => ({
+export const headersFor = (
+  token: string,
+  version: string,
+  model: string | null,
+  accept: string,
+): Record<string, string> => ({
   authorization: `Bearer ${token}`,
   "content-type": "application/json",
   accept,
-  "user-agent": userAgent(model),
+  "user-agent": userAgent(version, model),
 })
 
 /** Rejects with what the fetcher rejects with. */
 export function send(
-  deps: { readonly fetcher: Fetcher; readonly apiUrl: string; readonly signatures: Signatures },
+  deps: {
+    readonly fetcher: Fetcher
+    readonly apiUrl: string
+    readonly clientVersion: string
+    readonly signatures: Signatures
+  },
   lease: Lease,
   call: GeminiCall,
   signal: AbortSignal,
@@ -42,7 +51,12 @@ export function send(
   const who = { project: lease.identity.account, credential: lease.credential }
   return deps.fetcher(methodUrl(deps.apiUrl, METHODS[call.verb]), {
     method: "POST",
-    headers: headersFor(lease.token, call.model, call.stream ? "text/event-stream" : "application/json"),
+    headers: headersFor(
+      lease.token,
+      deps.clientVersion,
+      call.model,
+      call.stream ? "text/event-stream" : "application/json",
+    ),
     body: envelopeFor(call, who, deps.signatures),
     signal,
   })

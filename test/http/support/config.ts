@@ -40,7 +40,7 @@ export function testConfig(basic: Partial<BasicSettings> = {}, keys: readonly Cl
       ...basic,
     },
     keys,
-    providers: { geminicli: provider, codex },
+    providers: { geminicli: { ...provider, clientVersion: "1.0.0" }, codex },
   }
 }
 

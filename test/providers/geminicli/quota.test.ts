@@ -134,6 +134,17 @@ describe("the reader", () => {
     expect(google.requests).toEqual([])
   })
 
+  test("announces the version of the configuration, as it is at the time", async () => {
+    const { google, module, lease, settings } = rig()
+    const account = google.addAccount()
+    const { token, identity } = lease(account)
+    await module.quotas?.quotas(token, identity, never)
+    settings.current = { ...settings.current, clientVersion: "1.2.3" }
+    await module.quotas?.quotas(token, identity, never)
+    const agents = google.seen("retrieveUserQuota").map(({ headers }) => headers["user-agent"]?.split(" ")[0])
+    expect(agents).toEqual(["GeminiCLI/0.61.0", "GeminiCLI/1.2.3"])
+  })
+
   test("fails, and says why without a secret, on refusals, broken answers and broken connections", async () => {
     const { google, module, lease } = rig()
     const account = google.addAccount()

@@ -1,6 +1,6 @@
 /** What the tests of this provider share: calls, leases, and a provider that talks to a fake Google over real sockets. */
 import { afterEach } from "bun:test"
-import type { ProviderSettings } from "../../../src/config/types.ts"
+import type { GeminicliSettings } from "../../../src/config/types.ts"
 import type { ProviderModule } from "../../../src/http/ports.ts"
 import { type Clock, systemClock, systemTimers, type Timers } from "../../../src/observe/clock.ts"
 import type { Log } from "../../../src/observe/ports.ts"
@@ -76,12 +76,13 @@ export const silent: Log = {
 
 export interface Rig {
   readonly google: FakeGoogle
+  readonly settings: { current: GeminicliSettings }
   readonly module: ProviderModule<GeminiCall>
   /** A lease with a token that the fake knows. */
   lease(account: FakeAccount): Lease
 }
 
-export function settingsFor(url: string, over: Partial<ProviderSettings> = {}): ProviderSettings {
+export function settingsFor(url: string, over: Partial<GeminicliSettings> = {}): GeminicliSettings {
   return {
     enableMultiplexing: false,
     retryMaxTimes: 3,
@@ -95,6 +96,7 @@ export function settingsFor(url: string, over: Partial<ProviderSettings> = {}): 
     apiUrl: url,
     authUrl: `${url}/o/oauth2/v2/auth`,
     tokenUrl: `${url}/token`,
+    clientVersion: "0.61.0",
     ...over,
   }
 }
@@ -114,6 +116,7 @@ export function rig(options: FakeGoogleOptions = {}, timers: Timers = hasty, clo
   return {
     google,
     module,
+    settings,
     lease: (account) =>
       leaseOf({
         credential: google.accounts.indexOf(account) + 1,
