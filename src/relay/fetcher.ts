@@ -3,6 +3,7 @@ import type { Log } from "../observe/ports.ts"
 import { codeOf, networkFailure, ProxyFault } from "./network.ts"
 import type { Fetcher, UpstreamInit } from "./ports.ts"
 import { TlsShards } from "./tls-shards.ts"
+import { uploaded } from "./upload.ts"
 
 export { networkFailure }
 
@@ -36,17 +37,17 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
     const shard = shards.pick()
     shard.waiting++
     try {
-      return await shard.fetch(url, { ...init, protocol: "http1.1" })
+      return await shard.fetch(url, { ...uploaded(init), protocol: "http1.1" })
     } finally {
       shard.waiting--
     }
   }
 
-  const overHttp1: Send = (url, init) => (url.startsWith("https:") ? overTls(url, init) : fetch(url, init))
+  const overHttp1: Send = (url, init) => (url.startsWith("https:") ? overTls(url, init) : fetch(url, uploaded(init)))
 
   const overHttp2 = async (url: string, init: BunFetchRequestInit, origin: string): Promise<Response> => {
     try {
-      return await multiplexed.fetch(url, { ...init, protocol: "http2" })
+      return await multiplexed.fetch(url, { ...uploaded(init), protocol: "http2" })
     } catch (error) {
       // Found out while the TLS connection was made: the request itself was not sent, so it can be sent again.
       if (codeOf(error) !== "HTTP2Unsupported") throw error

@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test"
+import { createHash } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer as createHttpServer } from "node:http"
 import { createSecureServer } from "node:http2"
 import { createServer as createTcpServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
@@ -12,6 +14,8 @@ import { brokenAnswer } from "../../src/relay/network.ts"
 import type { Fetcher, UpstreamInit } from "../../src/relay/ports.ts"
 import { selfSigned } from "./support/certificate.ts"
 import { startUpstream, type Upstream } from "./support/upstream.ts"
+
+const MIB = 1024 * 1024
 
 const closers: (() => void)[] = []
 afterAll(() => {
@@ -55,6 +59,28 @@ async function listening(server: Server): Promise<number> {
   closers.push(() => server.close())
   const address = server.address()
   return typeof address === "object" && address !== null ? address.port : 0
+}
+
+/** Answers with a digest of the body, its length as declared, its transfer coding, and two headers; counts its connections. */
+async function counting(): Promise<{ readonly url: string; readonly seen: { connections: number } }> {
+  const seen = { connections: 0 }
+  const server = createHttpServer(async (request, response) => {
+    const hash = createHash("sha256")
+    for await (const chunk of request) hash.update(chunk)
+    const { headers } = request
+    const told = ["content-length", "transfer-encoding", "x-a", "content-type"].map((name) => headers[name] ?? null)
+    response.end(JSON.stringify([hash.digest("hex"), ...told]))
+  }).on("connection", () => seen.connections++)
+  return { url: `http://127.0.0.1:${await listening(server)}/`, seen }
+}
+
+/** Takes requests in full, and begins answers that do not end. */
+async function openEnded(): Promise<string> {
+  const server = createHttpServer(async (request, response) => {
+    for await (const _ of request);
+    response.write("open")
+  })
+  return `http://127.0.0.1:${await listening(server)}/`
 }
 
 /** A port on loopback that nothing listens on. */
@@ -116,6 +142,39 @@ describe("the fetcher over plain HTTP", () => {
     expect(exchanges[0]?.headers.has("accept-encoding")).toBe(false)
     expect(await (await fetcher(url, init())).text()).toBe("plain text")
     expect(exchanges[1]?.headers.get("accept-encoding")).toContain("gzip")
+  })
+
+  test("sends a large body as it is, with its length, and uses the connection again", async () => {
+    const bytes = new Uint8Array(3 * MIB).map((_, i) => i % 251)
+    const text = "ü".repeat(300_000)
+    const { url, seen } = await counting()
+    const { fetcher } = fetcherWith()
+    for (const body of [bytes, text, bytes]) {
+      const sent = createHash("sha256").update(body).digest("hex")
+      const response = await fetcher(url, init({ body, headers: { "x-a": "1", "content-type": "application/json" } }))
+      expect(await response.json()).toEqual([sent, String(Buffer.byteLength(body)), null, "1", "application/json"])
+    }
+    expect(seen.connections).toBe(1)
+  })
+
+  test("keeps no large body while its answer is open", async () => {
+    const url = await openEnded()
+    const { fetcher } = fetcherWith()
+    const controller = new AbortController()
+    const open: Response[] = []
+    const call = async (): Promise<void> => {
+      const body = new Uint8Array(8 * MIB).fill(1)
+      open.push(await fetcher(url, init({ body, signal: controller.signal })))
+    }
+    // The first ones pay for buffers that stay.
+    for (let i = 0; i < 4; i++) await call()
+    Bun.gc(true)
+    const before = process.memoryUsage.rss()
+    for (let i = 0; i < 16; i++) await call()
+    Bun.gc(true)
+    expect(process.memoryUsage.rss() - before).toBeLessThan(64 * MIB)
+    expect(open.map(({ status }) => status)).toEqual(new Array(20).fill(200))
+    controller.abort()
   })
 
   test("says once that HTTP/2 needs https, and serves", async () => {
