@@ -2,6 +2,7 @@ import { and, desc, eq, getTableName, inArray, lt, ne, sql } from "drizzle-orm"
 import type { Vault } from "./cipher.ts"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
+import { onDemand } from "./on-demand.ts"
 import { type Descriptor, seeds } from "./schema.ts"
 import { parseTokens } from "./tokens.ts"
 import type { Seed, SeedOutcome, SeedRecord, TokenSet } from "./types.ts"
@@ -235,78 +236,84 @@ function prepare({ db }: Connection, { provider, table }: Descriptor) {
     .orderBy(desc(seeds.updatedAt), desc(seeds.id))
     .limit(Number.MAX_SAFE_INTEGER)
     .offset(SEEDS_KEPT)
-  return {
-    pending: db
-      .select(columns)
-      .from(seeds)
-      .where(and(mine, eq(seeds.outcome, "pending")))
-      .orderBy(seeds.id)
-      .prepare(),
-    byId: db.select(columns).from(seeds).where(one).prepare(),
-    byHash: db
-      .select(columns)
-      .from(seeds)
-      .where(and(mine, eq(seeds.hash, placeholder("hash"))))
-      .prepare(),
-    outcome: outcomes().where(one).prepare(),
-    records: outcomes()
-      .where(mine)
-      .orderBy(desc(seeds.updatedAt), desc(seeds.id))
-      .limit(placeholder("limit"))
-      .prepare(),
-    insert: db
-      .insert(seeds)
-      .values({
-        provider,
-        hash: placeholder("hash"),
-        account: placeholder("account"),
-        refreshToken: placeholder("refreshToken"),
-        outcome: "pending",
-        createdAt: placeholder("now"),
-        updatedAt: placeholder("now"),
-      })
-      .returning({ id: seeds.id })
-      .prepare(),
-    reopen: db
-      .update(seeds)
-      .set({
-        outcome: "pending",
-        refreshToken: given("refreshToken"),
-        account: given("account"),
-        attempts: 0,
-        credential: null,
-        reason: null,
-        detail: null,
-        url: null,
-        updatedAt,
-      })
-      .where(one)
-      .prepare(),
-    setAccount: db
-      .update(seeds)
-      .set({ account: given("account"), updatedAt })
-      .where(one)
-      .prepare(),
-    intend: db
-      .update(seeds)
-      .set({ intentAt: given("now"), attempts: sql`${seeds.attempts} + 1`, updatedAt })
-      .where(and(one, eq(seeds.outcome, "pending")))
-      .prepare(),
-    hold: db
-      .update(seeds)
-      .set({ held: given("held"), intentAt: null, updatedAt })
-      .where(and(one, eq(seeds.outcome, "pending")))
-      .prepare(),
-    end: db
-      .update(seeds)
-      .set({ ...ended, held: null })
-      .where(one)
-      .prepare(),
-    endHeld: db.update(seeds).set(ended).where(one).prepare(),
-    pruneOld: db
-      .delete(seeds)
-      .where(and(mine, ne(seeds.outcome, "pending"), lt(seeds.updatedAt, placeholder("before"))))
-      .prepare(),
-    pruneMany: db.delete(seeds).where(inArray(seeds.id, surplus)).prepare(),
-  }
+  return onDemand({
+    pending: () =>
+      db
+        .select(columns)
+        .from(seeds)
+        .where(and(mine, eq(seeds.outcome, "pending")))
+        .orderBy(seeds.id)
+        .prepare(),
+    byId: () => db.select(columns).from(seeds).where(one).prepare(),
+    byHash: () =>
+      db
+        .select(columns)
+        .from(seeds)
+        .where(and(mine, eq(seeds.hash, placeholder("hash"))))
+        .prepare(),
+    outcome: () => outcomes().where(one).prepare(),
+    records: () =>
+      outcomes().where(mine).orderBy(desc(seeds.updatedAt), desc(seeds.id)).limit(placeholder("limit")).prepare(),
+    insert: () =>
+      db
+        .insert(seeds)
+        .values({
+          provider,
+          hash: placeholder("hash"),
+          account: placeholder("account"),
+          refreshToken: placeholder("refreshToken"),
+          outcome: "pending",
+          createdAt: placeholder("now"),
+          updatedAt: placeholder("now"),
+        })
+        .returning({ id: seeds.id })
+        .prepare(),
+    reopen: () =>
+      db
+        .update(seeds)
+        .set({
+          outcome: "pending",
+          refreshToken: given("refreshToken"),
+          account: given("account"),
+          attempts: 0,
+          credential: null,
+          reason: null,
+          detail: null,
+          url: null,
+          updatedAt,
+        })
+        .where(one)
+        .prepare(),
+    setAccount: () =>
+      db
+        .update(seeds)
+        .set({ account: given("account"), updatedAt })
+        .where(one)
+        .prepare(),
+    intend: () =>
+      db
+        .update(seeds)
+        .set({ intentAt: given("now"), attempts: sql`${seeds.attempts} + 1`, updatedAt })
+        .where(and(one, eq(seeds.outcome, "pending")))
+        .prepare(),
+    hold: () =>
+      db
+        .update(seeds)
+        .set({ held: given("held"), intentAt: null, updatedAt })
+        .where(and(one, eq(seeds.outcome, "pending")))
+        .prepare(),
+    end: () =>
+      db
+        .update(seeds)
+        .set({ ...ended, held: null })
+        .where(one)
+        .prepare(),
+    endHeld: () => db.update(seeds).set(ended).where(one).prepare(),
+    pruneOld: () =>
+      db
+        .delete(seeds)
+        .where(and(mine, ne(seeds.outcome, "pending"), lt(seeds.updatedAt, placeholder("before"))))
+        .prepare(),
+    pruneMany: () => db.delete(seeds).where(inArray(seeds.id, surplus)).prepare(),
+  })
 }
