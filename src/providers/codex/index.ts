@@ -17,7 +17,7 @@ import { namesOf } from "./sessions.ts"
 import { sendCall } from "./upstream.ts"
 import { createQuotaReader } from "./usage-limits.ts"
 import { judgeFailure, lessonOf } from "./verdict.ts"
-import { newer } from "./version.ts"
+import { ServedVersions } from "./version.ts"
 
 export type { CodexCall } from "./call.ts"
 
@@ -29,17 +29,19 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
   const fedramp = new FedrampFlags()
   const isFedramp = (lease: Lease): boolean => fedramp.of(lease)
   const catalogues = new Catalogues({ settings, fetcher, clock, log, isFedramp })
-  /** The newest version that a Codex client has announced; null before the first. */
-  let seenVersion: string | null = null
+  const versions = new ServedVersions()
 
   const provider: Provider<CodexCall> = {
     name: NAME,
     send: (lease, call, signal) => sendCall(fetcher, lease, call, settings.current, isFedramp(lease), signal),
-    open: (response, call, lease) => openAnswer(response, call, clock.wall, (text) => scrub(text, lease)),
+    open: (response, call, lease) => {
+      if (call.version !== settings.current.clientVersion) versions.served(call.model, call.version)
+      return openAnswer(response, call, clock.wall, (text) => scrub(text, lease))
+    },
     judge: (failure, call, lease, context) => {
       const lesson = lessonOf(failure)
       if (lesson !== null) learned.learn(call.model, lesson, context.now)
-      return judgeFailure(failure, call, lease, context, newer(settings.current.clientVersion, seenVersion))
+      return judgeFailure(failure, call, lease, context, versions.newest(call.model, settings.current.clientVersion))
     },
     trim: trimmed,
     refuse: (why) => refusal(why, clock.wall()),
@@ -61,9 +63,6 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
         log,
         catalogues,
         refused: (model) => learned.unsupported(model, clock.wall()),
-        onVersion: (version) => {
-          seenVersion = seenVersion === null ? version : newer(seenVersion, version)
-        },
       }),
     // The workspace follows from the login itself.
     seedAccount: () => null,

@@ -21,8 +21,6 @@ export interface RouteDeps {
   readonly catalogues: Catalogues
   /** Parameters that the backend has refused for a model. */
   readonly refused: (model: string) => readonly string[]
-  /** Told of each caller's version, when it announces one. */
-  readonly onVersion: (version: string) => void
 }
 
 const RESPONSES = "/codex/v1/responses"
@@ -62,12 +60,11 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
 }
 
 async function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps: RouteDeps): Promise<Response> {
-  const { settings, refused, relay, log, onVersion } = deps
+  const { settings, refused, relay, log } = deps
   const { modelList, clientVersion } = settings.current
   const accepted = await accept(context, endpoint, { modelList, clientVersion, refused })
   if (accepted.call === null) return reply(accepted.error)
   const { call, dropped } = accepted
-  if (call.caller.version !== null) onVersion(call.caller.version)
   if (dropped.length > 0) log.debug("fields_dropped", { request_id: context.inbound.id, fields: dropped })
   return relay.serve(call, context.inbound)
 }

@@ -31,6 +31,24 @@ export function newer(a: string, b: string | null): string {
   return b !== null && isVersion(b) && compareVersions(b, a) > 0 ? b : a
 }
 
+/**
+ * The version under which each model was served last. What a caller announces is believed only then, since any key could name a
+ * version that is none; the newest word counts, so that a gate that is raised, or a wrong version that passed, does not stay.
+ */
+export class ServedVersions {
+  /** A handful, since models come from the configuration. */
+  readonly #last = new Map<string, string>()
+
+  served(model: string, version: string): void {
+    this.#last.set(model, version)
+  }
+
+  /** The newest version known to be good for `model`, at least the configured one. */
+  newest(model: string, configured: string): string {
+    return newer(configured, this.#last.get(model) ?? null)
+  }
+}
+
 function split(version: string): [string, string | undefined] {
   const dash = version.indexOf("-")
   return dash < 0 ? [version, undefined] : [version.slice(0, dash), version.slice(dash + 1)]

@@ -216,13 +216,19 @@ test("a dry pool answers as the Codex CLI understands it, and an empty one with 
   expect(stack.pool.list().flatMap(({ quotas }) => quotas.map(({ name }) => name))).toContain("primary")
 })
 
-test("a version gate marks no credential, and the newest caller's version is tried", async () => {
+test("a version gate marks no credential, and a caller's version is tried once the model was served under it", async () => {
   await stack.add([account(0)])
   const refused = await stack.post(ask("hi", { model: "gpt-9-future" }))
   expect(refused.status).toBe(400)
   expect(Object(await refused.json()).error.message).toContain("requires a newer version")
   const newest = { "user-agent": "codex_cli_rs/9.1.0 (x)", originator: "codex_cli_rs" }
+  const invented = { "user-agent": "codex_cli_rs/8.9.9 (x)", originator: "codex_cli_rs" }
   expect((await stack.post(ask("hi", { model: "gpt-5.2" }), newest)).status).toBe(200)
+  expect((await stack.post(ask("hi", { model: "gpt-9-future" }), invented)).status).toBe(400)
+  const before = fake.requestsTo("/responses").length
+  expect((await stack.post(ask("hi", { model: "gpt-9-future" }))).status).toBe(400)
+  expect(fake.requestsTo("/responses")).toHaveLength(before + 1)
+  expect((await stack.post(ask("hi", { model: "gpt-9-future" }), newest)).status).toBe(200)
   expect(lastSent().headers.version).toBe("9.1.0")
   const served = await stack.post(ask("hi", { model: "gpt-9-future" }))
   expect(served.status).toBe(200)
