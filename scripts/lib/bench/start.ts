@@ -14,7 +14,7 @@ export async function measureStart(place: Place, credentials: number, rounds: nu
   mkdirSync(cwd, { recursive: true })
   const port = await freePort()
   writeFileSync(join(cwd, "config.toml"), polluxConfig(port, place.plain.url, false))
-  if (credentials > 0) stockPool(join(cwd, "data.db"), credentials)
+  if (credentials > 0) stockPool(join(cwd, "data.db"), credentials, ["geminicli"])
   const asked = requestFor("geminicli", { api: "geminicli", order: "@unary 1024", prompt: 200 })
   const url = `http://127.0.0.1:${port}`
   const ask = (): Promise<Response> =>
