@@ -24,6 +24,7 @@ export interface RouteDeps {
 }
 
 const RESPONSES = "/codex/v1/responses"
+const NO_WEBSOCKET = { "content-type": "application/json", connection: "Upgrade, close", upgrade: "websocket" }
 const COMPACT = `${RESPONSES}/compact`
 const MODELS = "/codex/v1/models"
 /** Bodies are read by the guarded handlers, with their own limits. */
@@ -80,10 +81,13 @@ async function models({ query, principal }: ApiContext, deps: RouteDeps): Promis
   return new Response(body, { headers })
 }
 
-/** Only 426, and at once, makes the CLI fall back to POST without going through its retries (spec codex 8.3). */
+/**
+ * Only 426, and at once, makes the CLI fall back to POST without going through its retries (spec codex 8.3). RFC 9110 15.5.22 wants
+ * an Upgrade field in it, and 7.8 names it in Connection; there is no other protocol that it could name.
+ */
 function noWebSocket(): Response {
   const message = "WebSocket is not available here: use POST, or set supports_websockets = false for this provider."
   const code = "websocket_not_supported"
   const { status, body } = openaiError(426, { message, type: "invalid_request_error", code })
-  return new Response(body, { status, headers: { "content-type": "application/json", connection: "close" } })
+  return new Response(body, { status, headers: NO_WEBSOCKET })
 }

@@ -92,7 +92,10 @@ test("a WebSocket upgrade, and any GET, is 426 at once and closes", async () => 
   for (const headers of [{}, upgrade]) {
     const response = await stack.get("/responses", headers)
     expect(response.status).toBe(426)
-    expect(response.headers.get("connection")).toBe("close")
+    expect([response.headers.get("connection"), response.headers.get("upgrade")]).toEqual([
+      "Upgrade, close",
+      "websocket",
+    ])
     expect(await told(response)).toMatchObject({ code: "websocket_not_supported", type: "invalid_request_error" })
   }
 })
