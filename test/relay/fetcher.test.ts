@@ -297,6 +297,19 @@ describe("the fetcher over TLS", () => {
     })
   })
 
+  test("asks for HTTP/2 again after an hour, and when the configuration is loaded anew", async () => {
+    for (const between of ["hour", "reload"]) {
+      const old = await startOld()
+      expect(await child(["h2", "3", "2", old.url, between])).toEqual({
+        answers: [["1.1"], ["1.1"]],
+        warned: [
+          ["http2_unavailable", "the server does not offer it"],
+          ["http2_unavailable", "the server does not offer it"],
+        ],
+      })
+    }
+  })
+
   test("keeps more than 64 HTTP/1.1 connections for the next burst", async () => {
     const old = await startOld()
     const { answers } = await child(["h1", "150", "3", old.url])

@@ -1,11 +1,12 @@
 /**
  * Fetches each URL of the command line as the relay would and prints one JSON line: which roots are trusted is settled when a
- * process starts, so tests over TLS need one of their own. Arguments: "h1" or "h2", times at once, rounds, URL.
+ * process starts, so tests over TLS need one of their own. Arguments: "h1" or "h2", times at once, rounds, URL,
+ * and what happens after each round: "hour" (it passes) or "reload".
  */
 import type { Log } from "../../../src/observe/ports.ts"
 import { createFetcher, networkFailure } from "../../../src/relay/fetcher.ts"
 
-const [mode, times, rounds, url = ""] = process.argv.slice(2)
+const [mode, times, rounds, url = "", between] = process.argv.slice(2)
 const warned: unknown[] = []
 const ignore = (): void => undefined
 const log: Log = {
@@ -16,7 +17,9 @@ const log: Log = {
   error: ignore,
   child: () => log,
 }
-const fetcher = createFetcher({ settings: { current: { enableMultiplexing: mode === "h2", proxy: null } }, log })
+const settings = { current: { enableMultiplexing: mode === "h2", proxy: null } }
+let now = 0
+const fetcher = createFetcher({ settings, log, clock: { mono: () => now, wall: () => now } })
 
 const one = async (): Promise<string> => {
   try {
@@ -35,6 +38,8 @@ const one = async (): Promise<string> => {
 const answers: string[][] = []
 for (let i = 0; i < Number(rounds); i++) {
   answers.push([...new Set(await Promise.all(Array.from({ length: Number(times) }, one)))])
+  if (between === "hour") now += 3_600_000
+  if (between === "reload") settings.current = { ...settings.current }
 }
 console.log(JSON.stringify({ answers, warned }))
 process.exit(0)
