@@ -5,11 +5,9 @@ export const PULLED_BYTES = 64 * 1024
  * The same request with a large body as a stream of one piece and declared length: the same bytes on the wire. A body handed to
  * `fetch` whole is kept until the answer has ended, which may take an hour; one that it pulls is let go of once it is sent:
  * 0.4 instead of 4.4 MB for each open answer to 4 MiB (Bun 1.4.5). The caller keeps the bytes as long as they may be sent again.
- *
- * Not through a proxy: there, after an answer that came before the body was sent, the next request may get none (Bun 1.4.5).
  */
 export function uploaded(init: BunFetchRequestInit): BunFetchRequestInit {
-  const bytes = init.proxy === false ? largeBytes(init.body) : null
+  const bytes = largeBytes(init.body)
   if (bytes === null) return init
   const headers = new Headers(init.headers)
   headers.set("content-length", String(bytes.length))
