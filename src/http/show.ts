@@ -21,7 +21,12 @@ export function showOutcome(outcome: SeedOutcome): ShownOutcome {
     case "adopted":
       return { id, status, credential: outcome.credential, email: masked(outcome.email) }
     case "known":
-      return { id, status, credential: outcome.credential }
+      return {
+        id,
+        status,
+        credential: outcome.credential,
+        ...(outcome.detail !== undefined && { detail: redact(outcome.detail) }),
+      }
     case "failed":
       return { id, status, reason: outcome.reason, detail: redact(outcome.detail), url: outcome.url }
   }

@@ -121,7 +121,30 @@ export class Seeds {
         this.advance(job, now)
       }
     }
-    return outcomes
+    const accounts = new Map<string, string | null>()
+    for (const { refreshToken, account } of hints) {
+      if (!accounts.has(refreshToken)) accounts.set(refreshToken, account)
+    }
+    const wanted = [...accounts.values()]
+    return outcomes.map((outcome, index) => this.#withDetail(outcome, wanted[index] ?? null))
+  }
+
+  /** A known token is never sent, so nothing can be asked about another account with it: who wants that is told. */
+  #withDetail(outcome: SeedOutcome, account: string | null): SeedOutcome {
+    if (outcome.kind !== "known" || outcome.credential === null || account === null) return outcome
+    const { entries } = this.deps.pool
+    const held = entries.get(outcome.credential)?.identity
+    if (held === undefined) return outcome
+    for (const { identity } of entries.values()) {
+      if (identity.sub === held.sub && identity.account === account) return outcome
+    }
+    const detail = `This token is that of credential ${outcome.credential}, which is for ${held.account}; ${account} was not added. Log in anew with --project to add another project.`
+    this.deps.log.warn("a known seed asks for another account, which is not added", {
+      seed: outcome.id,
+      credential: outcome.credential,
+      detail,
+    })
+    return { ...outcome, detail }
   }
 
   /** Tokens of a login: kept durably from here on, identified next. Resolves when their fate is final. */

@@ -122,7 +122,13 @@ export type SeedOutcome =
   | { readonly kind: "pending"; readonly id: string }
   | { readonly kind: "adopted"; readonly id: string; readonly credential: number; readonly email: string | null }
   /** The token is, or was, that of a credential we have: nothing was sent upstream. */
-  | { readonly kind: "known"; readonly id: string; readonly credential: number | null }
+  | {
+      readonly kind: "known"
+      readonly id: string
+      readonly credential: number | null
+      /** What was asked for and not done; told once, never stored. */
+      readonly detail?: string
+    }
   | {
       readonly kind: "failed"
       readonly id: string

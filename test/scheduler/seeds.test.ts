@@ -204,6 +204,19 @@ test("handing in a seed again that waits for another try tries it now, and keeps
   expect(world.refresher.sent).toHaveLength(2)
 })
 
+test("a known token with another account is not sent, and who hands it in is told what to do", () => {
+  const world = new World({}, {})
+  const { account } = world.source.row(1).identity
+  const add = (wanted: string | null) => world.pool.seeds([{ refreshToken: "refresh1", account: wanted }])[0]
+  for (const same of [null, account]) expect(add(same)).toEqual({ kind: "known", id: "s1", credential: 1 })
+  expect(add("another-project")).toMatchObject({
+    kind: "known",
+    credential: 1,
+    detail: expect.stringMatching(/another-project was not added\. Log in anew with --project/),
+  })
+  expect(world.refresher.sent).toEqual([])
+})
+
 test("adding a credential again forgets all that stood against it, and late faults of before do not count", async () => {
   const world = new World({}, {})
   const [first, second] = [world.lease(), world.lease()]
