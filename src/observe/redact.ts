@@ -75,6 +75,21 @@ function readable(run: string): boolean {
   return READABLE.test(run) || UUID.test(run)
 }
 
+/** What follows the last name of a file that Pollux reads or writes; a token has no such ending. */
+const FILE_END = /^\.(?:toml|db(?:-wal|-shm|-journal)?|jsonl?|txt|pem|service|sock|env)(?![\w+/=-])/
+const LONGEST_FILE_END = 16
+
+/**
+ * Whether a run is the absolute path of such a file, each of whose names is too short for a secret or readable: folders made by
+ * programs have a random part, and "run: chmod 600 ***.toml" helps nobody.
+ */
+function namesFile(run: string, at: number, text: string): boolean {
+  if (!run.startsWith("/") || (at > 0 && !/[\s"'(]/.test(text.charAt(at - 1)))) return false
+  const end = at + run.length
+  if (!FILE_END.test(text.slice(end, end + LONGEST_FILE_END))) return false
+  return run.split("/").every((name) => name.length < OPAQUE_LENGTH || readable(name))
+}
+
 /** Bits for what a character is, or is part of. */
 const TOKEN = 1
 const SIGN = 2
@@ -137,7 +152,7 @@ function suspicious(text: string): boolean {
 export function redact(text: string): string {
   if (text.length < 6 || !suspicious(text)) return text
   // Long runs first: a prefix that another rule knows may stand in the middle of one.
-  let result = text.replace(OPAQUE, (run) => (readable(run) ? run : MASK))
+  let result = text.replace(OPAQUE, (run, at: number) => (readable(run) || namesFile(run, at, text) ? run : MASK))
   for (const [pattern, replacement] of RULES) {
     result =
       typeof replacement === "string" ? result.replace(pattern, replacement) : result.replace(pattern, replacement)

@@ -154,6 +154,29 @@ describe("redact", () => {
     expect(redact(text)).toBe(text)
   })
 
+  test("keeps the path of a file of ours, whose folder has a random part", () => {
+    for (const path of ["/tmp/pollux-Xk29fQ/a1B2c3D4/config.toml", "/var/folders/zz/zyxvpxvq6csfxvn0/T/data.db-wal"]) {
+      for (const text of [`run: chmod 600 ${path}`, `${path}: holds a key`, `"${path}"`])
+        expect(redact(text)).toBe(text)
+    }
+  })
+
+  test("masks what only looks like a path of a file", () => {
+    const long = "aB3dE5gH7jK9mN1pQ3sT5vW7"
+    for (const text of [
+      `x /tmp/${long}/config.toml`,
+      "x /aB3dE5gH7jK9/mN1pQ3sT5vW7",
+      "x /aB3dE5gH7jK9/mN1pQ3sT5vW7.zz9",
+      "x /aB3dE5gH7jK9/mN1pQ3sT5vW7.tomlaB3dE5gH",
+      "token=/aB3dE5gH7jK9/mN1pQ3sT5vW7.toml",
+      "Bearer /aB3dE5gH7jK9/mN1pQ3sT5vW7.toml",
+      "x1/aB3dE5gH7jK9/mN1pQ3sT5vW7.toml",
+    ]) {
+      expect(redact(text)).toContain("***")
+      expect(redact(text)).not.toContain("aB3dE5gH7jK9")
+    }
+  })
+
   test("keeps error codes of upstream bodies readable", () => {
     const body = '{"error":{"code":"usage_limit_reached","message":"The usage limit has been reached","type":"x"}}'
     expect(redact(body)).toBe(body)
