@@ -13,7 +13,8 @@ const [{ commands }, { createIo }, { run }] = await Promise.all([
   import("./cli/run.ts"),
 ])
 
-const code = await run(argv, createIo(process), commands)
+const io = createIo(process)
+const code = await run(argv, io, commands)
 // A pipe may not have taken everything yet.
-await new Promise<void>((done) => process.stdout.write("", () => done()))
+await io.flush()
 process.exit(code)
