@@ -11,6 +11,8 @@ import { PROVIDERS, type Side } from "./support/side.ts"
 import { startSide } from "./support/start.ts"
 
 const RUN_MS = 18_000
+/** Longest time from a renewal's request to its commit on a busy machine, in milliseconds. */
+const WIRE_MS = 150
 const SEED = Number(process.env.POLLUX_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
 
 /** Small, and the same for the same seed (mulberry32). */
@@ -84,13 +86,17 @@ for (const provider of PROVIDERS) {
     const added = [...upstream.tokens()]
     const deadline = performance.now() + RUN_MS
     let kills = 0
+    /** Renewals that may have been under way when it was killed: all that may be lost. */
+    let onWire = 0
     while (performance.now() < deadline) {
       let alive = true
       const busy = traffic(side, random, () => alive, added)
       await Bun.sleep(30 + random() * 500)
       alive = false
+      const killedAt = Date.now()
       await pollux.kill()
       kills++
+      onWire += upstream.tokenTimes().filter((at) => at > killedAt - WIRE_MS).length
       await busy
       // Whole after every death.
       const subs = storedRows(pollux.cwd, provider).map(({ sub }) => sub)
@@ -124,8 +130,7 @@ for (const provider of PROVIDERS) {
     }
     const dead = settled.credentials.filter(({ refreshDead }) => refreshDead !== null)
     console.log(`${provider}: ${kills} kills, ${rows.length} credentials, ${dead.length} lost on the wire`)
-    expect(dead.length + lostSeeds.length).toBeLessThanOrEqual(kills)
-    expect(dead.length).toBeLessThan(rows.length)
+    expect(dead.length + lostSeeds.length).toBeLessThanOrEqual(onWire)
     expect(pollux.leaks()).toEqual([])
   }, 90_000)
 }

@@ -90,6 +90,7 @@ export function openaiUpstream(options: OpenAIOptions = {}): Upstream {
         aborted: request.aborted,
       })),
     tokenCalls: () => openai.requestsTo("/oauth/token").length,
+    tokenTimes: () => openai.requestsTo("/oauth/token").map(({ at }) => at),
     path: () => "/codex/v1/responses",
     body: (prompt, stream) => ({ model: MODEL, input: prompt, stream }),
     textOf: (answer) =>

@@ -85,6 +85,7 @@ export function googleUpstream({ eventDelayMs, accessSeconds, rotation }: Google
           aborted: request.aborted,
         })),
     tokenCalls: () => google.seen("token").length,
+    tokenTimes: () => google.seen("token").map(({ at }) => at),
     path: (stream) =>
       `/geminicli/v1beta/models/${MODEL}:${stream ? "streamGenerateContent?alt=sse" : "generateContent"}`,
     body: (prompt) => ({ contents: [{ role: "user", parts: [{ text: prompt }] }] }),

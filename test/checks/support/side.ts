@@ -113,6 +113,8 @@ export interface Upstream {
   calls(): readonly Call[]
   /** How many requests came to the token endpoint. */
   tokenCalls(): number
+  /** When each of them came, in wall time. */
+  tokenTimes(): readonly number[]
   path(stream: boolean): string
   body(prompt: string, stream: boolean): unknown
   /** The answer's text, of a whole answer or of a stream. */
