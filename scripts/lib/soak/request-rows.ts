@@ -123,6 +123,9 @@ async function runL5(scale: Scale): Promise<Report> {
   }
 }
 
+/** How long memory may take to come back after a burst, in seconds. */
+const COLLECTED_WITHIN_S = 20
+
 async function runL6(scale: Scale): Promise<Report> {
   await using rig = await Rig.start({ geminicli: CREDENTIALS })
   const [atOnce, rounds] = scale.form === "full" ? [50, 6] : [8, 3]
@@ -139,15 +142,20 @@ async function runL6(scale: Scale): Promise<Report> {
     after.push(rig.rss())
   }
   through.close()
-  const last = after.at(-1) ?? 0
   const before = Math.max(...after.slice(0, -1))
+  // The collector runs when it sees fit: what counts is that it gives back what the last round took.
+  let last = after.at(-1) ?? 0
+  for (let second = 0; second < COLLECTED_WITHIN_S && last > before * 1.2; second++) {
+    await Bun.sleep(1_000)
+    last = rig.rss()
+  }
   return {
     checks: [
       check("no request fails", failed === 0, failed),
       check(
         "memory is back within 1.2 times what earlier rounds left",
         last <= before * 1.2,
-        after.map(mib).join(", "),
+        [...after, last].map(mib).join(", "),
       ),
     ],
     goals: [],
