@@ -14,6 +14,8 @@ export interface Load {
   readonly scale: number
   readonly seconds: number
   readonly rounds: number
+  /** Microseconds between two events, where it is not the section's own. */
+  readonly pace?: number
 }
 
 export interface Size {
@@ -29,6 +31,8 @@ export const QUICK: Size = { seconds: 0.5, rounds: 1, quick: true }
 export const EVENTS = { burst: 2_000, paced: 100, open: 10 } as const
 /** Microseconds between two events of a stream. */
 export const PACE = { paced: 5_000, open: 1_000_000 } as const
+/** With this many streams, more often would be more than a core can do, and no event would come in time. */
+const MANY = { streams: 1_000, pace: 50_000 } as const
 
 const BODIES = [1_000, 100_000, 1_000_000, 10_000_000]
 
@@ -75,20 +79,21 @@ export function plan(sections: readonly Section[], size: Size): readonly Load[] 
   return loads
 
   function streams(section: "burst" | "paced", connections: number): void {
-    const load = { section, transport: "http", connections, scale: EVENTS[section], rounds: fewer } as const
+    const base = { section, transport: "http", connections, scale: EVENTS[section], rounds: fewer } as const
+    const load = section === "paced" && connections >= MANY.streams ? { ...base, pace: MANY.pace } : base
     add({ ...load, api: "codex", subjects: ["nginx", "pass", "read", "codex"] })
     add({ ...load, api: "geminicli", subjects: ["reframe", "geminicli"] })
   }
 }
 
 /** The order for the fake upstream, and the length of the prompt that carries it. */
-export function orderOf({ section, scale }: Load): { readonly order: string; readonly prompt: number } {
+export function orderOf({ section, scale, pace }: Load): { readonly order: string; readonly prompt: number } {
   switch (section) {
     case "burst":
       return { order: `@burst ${EVENTS.burst}`, prompt: 200 }
     case "paced":
     case "open":
-      return { order: `@paced ${EVENTS[section]} ${PACE[section]}`, prompt: 200 }
+      return { order: `@paced ${EVENTS[section]} ${pace ?? PACE[section]}`, prompt: 200 }
     case "body":
       return { order: "@unary 1024", prompt: scale }
     default:

@@ -19,7 +19,9 @@ export interface StageOptions {
 }
 
 /** Seconds of load before a subject counts: the runtime compiles what is hot meanwhile, and that costs CPU too. */
-const WARM_UP = { full: 5, quick: 0.3 } as const
+const WARM_UP = { full: 6, quick: 0.3 } as const
+/** Microseconds between events meanwhile: at the measured pace the compiler would be at work for half a minute. */
+const WARM_UP_PACE = 200
 
 export class Stage implements AsyncDisposable {
   private constructor(
@@ -116,7 +118,7 @@ export class Stage implements AsyncDisposable {
     const seconds = load.seconds < 1 ? WARM_UP.quick : WARM_UP.full
     const connections = Math.min(Math.max(load.connections, 16), 64)
     for (const subject of subjects) {
-      if (subject.process !== null) await measure(tools, subject, { ...load, seconds, connections })
+      if (subject.process !== null) await measure(tools, subject, { ...load, seconds, connections, pace: WARM_UP_PACE })
     }
   }
 
