@@ -2,7 +2,7 @@
 import { retryAfterMs } from "../../relay/retry-after.ts"
 import type { Action } from "../../scheduler/ports.ts"
 import type { Case } from "./case.ts"
-import { activeFamily, exhaustedUntil, isSideFamily, limitsOfHeaders, MAIN_FAMILY } from "./limits.ts"
+import { activeFamily, exhaustedUntil, isSideFamily, limitsOfHeaders, MAIN_FAMILY, resetOf } from "./limits.ts"
 import { scrubForLog } from "./scrub.ts"
 
 const MINUTE = 60_000
@@ -78,7 +78,7 @@ export function coolUntilReset(facts: Case): Action {
   const { now } = context
   const family = error.limit?.toLowerCase().replaceAll("-", "_") ?? activeFamily(facts.headers)
   const plan = error.plan ?? lease.identity.plan
-  const until = Math.max(resetOf(facts, family ?? MAIN_FAMILY) + 1_000, now + SHORTEST)
+  const until = Math.max(freeAgain(facts, family ?? MAIN_FAMILY) + 1_000, now + SHORTEST)
   const cool = {
     do: "cool",
     scope: isSideFamily(family) ? [call.model] : "all",
@@ -89,9 +89,9 @@ export function coolUntilReset(facts: Case): Action {
   return plan !== null && FREE_PLANS.has(plan.toLowerCase()) ? cool : { ...cool, probe: PROBES }
 }
 
-function resetOf({ error, headers, context: { now } }: Case, family: string): number {
-  if (error.resetsAt !== null && error.resetsAt > 0) return error.resetsAt * 1_000
-  if (error.resetsIn !== null && error.resetsIn >= 0) return now + error.resetsIn * 1_000
+function freeAgain({ error, headers, context: { now } }: Case, family: string): number {
+  const told = resetOf(error.resetsAt, error.resetsIn !== null && error.resetsIn >= 0 ? error.resetsIn : null, now)
+  if (told !== null) return told
   const exhausted = headers === null ? null : exhaustedUntil(limitsOfHeaders(headers, now).quotas, family, now)
   return exhausted ?? now + UNSTATED_RESET
 }

@@ -1,4 +1,5 @@
 /** Rate-limit telemetry (spec codex 6.4): response headers, `codex.rate_limits` events, and which limit family a refusal is about. */
+import { believableReset } from "../../relay/reset-time.ts"
 import type { QuotaWindow } from "../../store/types.ts"
 import { isObject, type Json, number, text } from "./json.ts"
 
@@ -13,8 +14,6 @@ export const NO_LIMITS: Limits = { quotas: [], plan: null }
 
 /** Most families read from one answer. */
 export const MAX_WINDOWS = 16
-/** Latest time a date can hold (ECMA-262 21.4.1.1), in milliseconds. */
-const LATEST = 8.64e15
 const USED = /^x-([a-z0-9_-]{1,60})-(primary|secondary)-used-percent$/
 
 /** What an answer's headers say. `now` is wall time in milliseconds. */
@@ -84,6 +83,15 @@ export function plan(value: unknown): string | null {
   return name === null ? null : name.slice(0, 64)
 }
 
+/**
+ * When a limit is free again, in wall milliseconds: `at` (seconds since the epoch), else `after` (seconds from now), else null.
+ * An `at` of zero or less counts as not said, and so does what cannot be meant.
+ */
+export function resetOf(at: number | null, after: number | null, now: number): number | null {
+  const told = at !== null && at > 0 ? believableReset(at * 1000, now) : null
+  return told ?? (after === null ? null : believableReset(now + after * 1000, now))
+}
+
 export function quota(
   family: string,
   name: string,
@@ -93,7 +101,6 @@ export function quota(
   after: number | null,
   now: number,
 ): QuotaWindow {
-  const told = at !== null && at > 0 ? at * 1000 : after !== null ? now + after * 1000 : null
-  const resetsAt = told !== null && told <= LATEST ? told : null
-  return { family, name, usedPercent: Math.min(100, Math.max(0, used)), windowMinutes, resetsAt, seenAt: now }
+  const usedPercent = Math.min(100, Math.max(0, used))
+  return { family, name, usedPercent, windowMinutes, resetsAt: resetOf(at, after, now), seenAt: now }
 }

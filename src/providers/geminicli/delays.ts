@@ -1,4 +1,5 @@
-/** Every way in which Google says "not before" (spec 6.5). Zero, negative and unreadable times count as not said. */
+/** Every way in which Google says "not before" (spec 6.5). Zero, negative, unreadable and unbelievable times count as not said. */
+import { believableReset } from "../../relay/reset-time.ts"
 import { durationMs, retryAfterMs } from "../../relay/retry-after.ts"
 import { detailsOf, hasReason, type Problem } from "./errors.ts"
 import { isObject } from "./json.ts"
@@ -37,7 +38,7 @@ function delaysOf(problem: Problem, headers: Headers, now: number): readonly (nu
  */
 export function statedDelay(problem: Problem, headers: Headers, now: number): number | null {
   const delays = delaysOf(problem, headers, now).filter(
-    (delay): delay is number => delay !== null && Number.isFinite(delay) && delay > 0,
+    (delay): delay is number => delay !== null && delay > 0 && believableReset(now + delay, now) !== null,
   )
   if (delays.length === 0) return null
   const delay = hasReason(problem, "QUOTA_EXHAUSTED") ? Math.max(...delays) : (delays[0] ?? 0)

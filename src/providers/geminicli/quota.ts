@@ -3,6 +3,7 @@ import type { Clock, Live } from "../../observe/clock.ts"
 import { readErrorBody } from "../../relay/bodies.ts"
 import { networkFailure } from "../../relay/network.ts"
 import type { Fetcher } from "../../relay/ports.ts"
+import { believableReset } from "../../relay/reset-time.ts"
 import type { QuotaReader, QuotaReading } from "../../scheduler/ports.ts"
 import type { QuotaWindow } from "../../store/types.ts"
 import { HOUR, LADDERS } from "./case.ts"
@@ -67,7 +68,7 @@ export function readBuckets(answer: unknown, modelList: readonly string[], now: 
   const wanted = new Set(modelList.slice(0, MAX_MODELS))
   const chosen = new Map<string, Bucket>()
   for (const value of answer.buckets.slice(0, MAX_BUCKETS)) {
-    const bucket = bucketOf(value)
+    const bucket = bucketOf(value, now)
     if (bucket === null || !wanted.has(bucket.model)) continue
     const other = chosen.get(bucket.model)
     if (other === undefined || precedes(bucket, other)) chosen.set(bucket.model, bucket)
@@ -91,13 +92,13 @@ export function readBuckets(answer: unknown, modelList: readonly string[], now: 
 }
 
 /** Null for a bucket that does not say of which model how much is left. */
-function bucketOf(value: unknown): Bucket | null {
+function bucketOf(value: unknown, now: number): Bucket | null {
   if (!isObject(value)) return null
   const model = textOr(value.modelId)
   const { remainingFraction: left } = value
   if (model === null || typeof left !== "number" || !(left >= 0 && left <= 1)) return null
   const measure = textOr(value.tokenType)?.slice(0, 32) ?? REQUESTS
-  return { model, measure, left, resetsAt: timeOf(value.resetTime) }
+  return { model, measure, left, resetsAt: timeOf(value.resetTime, now) }
 }
 
 /** Requests before other measures, the emptier bucket among the same kind. */
@@ -112,11 +113,11 @@ function exhaustedUntil(resetsAt: number | null, now: number): number | null {
   return resetsAt > now ? resetsAt : null
 }
 
-/** Wall milliseconds; null when there is no such time, or it is the epoch, which stands for none. */
-function timeOf(value: unknown): number | null {
+/** Wall milliseconds; null when there is no such time, it cannot be meant, or it is the epoch, which stands for none. */
+function timeOf(value: unknown, now: number): number | null {
   if (typeof value !== "string" || !TIMESTAMP.test(value)) return null
   const at = Date.parse(value)
-  return at > 0 ? at : null
+  return at > 0 ? believableReset(at, now) : null
 }
 
 const failed = (reason: string): QuotaReading => ({ kind: "failed", reason })

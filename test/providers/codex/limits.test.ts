@@ -40,6 +40,24 @@ test("headers without limits, or with nonsense in them, give none", () => {
   expect(limitsOfHeaders(new Headers({ "x-codex-primary-used-percent": "250" }), NOW).quotas[0]?.usedPercent).toBe(100)
 })
 
+test("a reset that cannot be meant is none, in headers and in events", () => {
+  const headers = {
+    "x-codex-primary-used-percent": "100",
+    "x-codex-primary-reset-at": "999999999999999",
+    "x-codex-secondary-used-percent": "100",
+    "x-codex-secondary-reset-after-seconds": "-8641795348800.001",
+  }
+  const primary = { used_percent: 100, reset_at: 1e300 }
+  const secondary = { used_percent: 100, reset_after_seconds: -8_641_795_348_800.001 }
+  for (const { quotas } of [
+    limitsOfHeaders(new Headers(headers), NOW),
+    limitsOfEvent({ rate_limits: { primary, secondary } }, NOW),
+  ]) {
+    expect(quotas.map(({ resetsAt }) => resetsAt)).toEqual([null, null])
+    expect(exhaustedUntil(quotas, "codex", NOW)).toBeNull()
+  }
+})
+
 test("no event makes the reader throw", () => {
   fc.assert(
     fc.property(

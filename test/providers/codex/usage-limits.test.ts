@@ -87,6 +87,25 @@ describe("an answer", () => {
     },
   )
 
+  test.each([
+    { reset_after_seconds: -8_641_795_348_800.001 },
+    { reset_after_seconds: 1e300 },
+    { reset_at: 1e300 },
+    { reset_at: 8.64e12 },
+    { reset_at: SECONDS + 101 * 366 * 86_400 },
+    { reset_after_seconds: -101 * 366 * 86_400 },
+  ])("tells no reset where it cannot be meant: %p", (reset) => {
+    const primary_window = { used_percent: 100, ...reset }
+    const said = read(out({ primary_window, secondary_window: null }))
+    expect(said.windows).toMatchObject([{ usedPercent: 100, resetsAt: null }])
+    expect(said.limitedUntil).toBeWithin(NOW + 60_000, NOW + HOUR)
+  })
+
+  test("tells the time from now where the time itself cannot be meant", () => {
+    const primary_window = { used_percent: 100, reset_at: 1e15, reset_after_seconds: 60 }
+    expect(read(out({ primary_window })).limitedUntil).toBe(NOW + 60_000)
+  })
+
   test("is bounded", () => {
     const many = Array.from({ length: 500 }, (_, i) => ({ metered_feature: `f${i}`, rate_limit: limit() }))
     expect(read(limit(), { additional_rate_limits: many }).windows).toHaveLength(16)
@@ -129,6 +148,11 @@ test("no answer makes the reader throw, or tell what a window cannot hold", () =
       }
       if (said.limitedUntil !== null) expect(said.limitedUntil).toBeGreaterThan(NOW)
     }),
+    {
+      examples: [
+        [{ rate_limit: { primary_window: { used_percent: 0, reset_after_seconds: -8_641_795_348_800.001 } } }],
+      ],
+    },
   )
 })
 

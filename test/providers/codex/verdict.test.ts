@@ -203,6 +203,10 @@ test("the reset is taken from the body, else from the headers, else assumed", ()
   expect(until({}, { ...exhausted, ...later })).toBe(901_000)
   expect(until({}, { ...exhausted, "x-codex-primary-used-percent": "99" })).toBe(601_000)
   expect(until({ resets_at: NOW / 1000 - 50 })).toBe(5_000)
+  // What cannot be meant is passed over.
+  expect(until({ resets_at: 1e15, resets_in_seconds: 90 })).toBe(91_000)
+  expect(until({ resets_at: 1e300, resets_in_seconds: 1e300 }, exhausted)).toBe(501_000)
+  expect(until({ resets_in_seconds: 1e12 })).toBe(601_000)
 })
 
 test("an exhausted side family does not cool the main one", () => {

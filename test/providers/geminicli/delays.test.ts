@@ -60,7 +60,14 @@ describe("what the upstream asks to wait", () => {
   })
 
   test("a mistake of years is cut to a month", () => {
-    expect(delay([info({ quotaResetTimeStamp: "9999-01-01T00:00:00Z" })])).toBe(31 * 86_400_000)
+    expect(delay([info({ quotaResetTimeStamp: "2036-01-01T00:00:00Z" })])).toBe(31 * 86_400_000)
+  })
+
+  test("a mistake of centuries counts as not said", () => {
+    const never = info({ quotaResetTimeStamp: "9999-01-01T00:00:00Z" }, "QUOTA_EXHAUSTED")
+    expect(delay([never])).toBeNull()
+    expect(delay([never, retry("3s")])).toBe(3_000)
+    expect(delay([retry({ seconds: 1e300 })], "no", "9999999999")).toBeNull()
   })
 
   test("a stated zero is told from nothing stated", () => {

@@ -60,6 +60,8 @@ describe("an answer's buckets", () => {
     const over = new Date(NOW - 1_000).toISOString()
     expect(read(bucket({ remainingFraction: 0, resetTime: over })).models.get(PRO)).toBeNull()
     expect(read(bucket({ remainingFraction: 0, resetTime: undefined })).models.get(PRO)).toBe(NOW + 3_600_000)
+    const never = "9999-12-31T23:59:59Z"
+    expect(read(bucket({ remainingFraction: 0, resetTime: never })).models.get(PRO)).toBe(NOW + 3_600_000)
   })
 
   test.each([
@@ -73,7 +75,7 @@ describe("an answer's buckets", () => {
     expect(read(value, bucket({ modelId: ODD })).windows).toMatchObject([{ family: ODD }])
   })
 
-  test.each(["1970-01-01T00:00:00Z", "tomorrow", "2026-13-45T00:00:00Z", 1_900_000_000, null])(
+  test.each(["1970-01-01T00:00:00Z", "tomorrow", "2026-13-45T00:00:00Z", "9999-12-31T23:59:59Z", 1_900_000_000, null])(
     "have no reset where it says %p",
     (resetTime) => expect(read(bucket({ resetTime })).windows).toMatchObject([{ resetsAt: null }]),
   )
