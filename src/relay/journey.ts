@@ -1,6 +1,4 @@
-import type { Clock, Live, Random, Timers } from "../observe/clock.ts"
-import type { Log } from "../observe/ports.ts"
-import type { Acquired, Ask, Lease, Pool, Refusal } from "../scheduler/ports.ts"
+import type { Acquired, Ask, Lease, Refusal } from "../scheduler/ports.ts"
 import type { LastError } from "../store/types.ts"
 import { Attempt, type Attempted } from "./attempt.ts"
 import { describe, LiveStream, type StreamEnd } from "./live-stream.ts"
@@ -9,13 +7,12 @@ import type {
   ClientError,
   Failure,
   Inbound,
-  Provider,
-  Recorder,
   RelayRefusal,
   RelaySettings,
   RequestRecord,
   Verdict,
 } from "./ports.ts"
+import type { RelayDeps } from "./relay.ts"
 import { bodyOf, CLIENT_GONE, reply } from "./reply.ts"
 import type { Enrolled } from "./roll.ts"
 import type { Ticker } from "./ticker.ts"
@@ -29,16 +26,7 @@ const NOBODY: ReadonlySet<number> = new Set()
 /** Should a provider fail to word even its own failure. */
 const SPEECHLESS: ClientError = { status: 500, body: '{"error":{"message":"Internal error."}}' }
 
-export interface JourneyDeps<C extends CallBase> {
-  readonly provider: Provider<C>
-  readonly pool: Pool
-  readonly settings: Live<RelaySettings>
-  readonly clock: Clock
-  readonly timers: Timers
-  readonly random: Random
-  readonly recorder: Recorder
-  readonly log: Log
-  readonly answerHeaders: Live<boolean>
+export interface JourneyDeps<C extends CallBase> extends RelayDeps<C> {
   readonly ticker: Ticker
   /** Called once, when nothing of the request is left. */
   readonly onEnd: (journey: Journey<C>) => void
