@@ -211,12 +211,11 @@ export async function startApp(deps: AppDeps): Promise<App> {
       log.info("draining", { reason, open: edge.active(), at_most_s: config.current.basic.drainTimeoutMs / 1000 })
       edge.drain()
       const idle = () => edge.active() === 0
-      let clean = await until(idle, config.current.basic.drainTimeoutMs)
+      const clean = await until(idle, config.current.basic.drainTimeoutMs)
       if (!clean) {
         log.warn("drain timeout: open streams are ended", { open: edge.active() })
         for (const relay of relays) relay.abortAll()
         await until(idle, LAST_WORDS_MS)
-        clean = false
       }
       await edge.stop(!clean)
       await close()

@@ -4,12 +4,13 @@ import { afterAll, expect, test } from "bun:test"
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { StartFailure, type StartOptions, startPollux } from "../support/binary.ts"
+import { startPollux } from "../support/binary.ts"
 import { ensureBuilt } from "../support/build.ts"
 import { until } from "../support/wait.ts"
 import { storedRows } from "./support/database.ts"
 import { limitedDisk, type SmallDisk, smallDisk } from "./support/disk.ts"
 import { startLoad } from "./support/load.ts"
+import { inFolder, refusal } from "./support/refused.ts"
 import type { Side } from "./support/side.ts"
 import { startSide } from "./support/start.ts"
 
@@ -32,25 +33,6 @@ async function addSeed(side: Side): Promise<Response> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify([{ refresh_token: side.upstream.add() }]),
   })
-}
-
-async function refusal(options: StartOptions): Promise<StartFailure> {
-  try {
-    await using _ = await startPollux(options)
-  } catch (error) {
-    if (error instanceof StartFailure) return error
-    throw error
-  }
-  throw new Error("it started")
-}
-
-async function inFolder(check: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "pollux-database-"))
-  try {
-    await check(folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
 }
 
 const DISKS: Readonly<Record<string, () => SmallDisk>> = {

@@ -3,15 +3,15 @@
 import { Database } from "bun:sqlite"
 import { expect, test } from "bun:test"
 import { once } from "node:events"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { rust } from "../store/rust.ts"
-import { StartFailure, type StartOptions, startPollux } from "../support/binary.ts"
+import { type StartFailure, startPollux } from "../support/binary.ts"
 import { until, within } from "../support/wait.ts"
 import { startLoad } from "./support/load.ts"
 import { memoryOf } from "./support/memory.ts"
+import { inFolder, refusal } from "./support/refused.ts"
 import { LONG, PROVIDERS } from "./support/side.ts"
 import { startSide } from "./support/start.ts"
 
@@ -146,26 +146,6 @@ test("F19: 10,000 sticky sessions are kept in bounded memory, and the last of th
   await each(9_000, 10_000, async (session) => expect(await turn(session)).toBe(owners.get(session) ?? -1))
   expect(upstream.calls()).toHaveLength(11_000)
 })
-
-/** Why it did not start. */
-async function refusal(options: StartOptions): Promise<StartFailure> {
-  try {
-    await using _ = await startPollux(options)
-  } catch (error) {
-    if (error instanceof StartFailure) return error
-    throw error
-  }
-  throw new Error("it started")
-}
-
-async function inFolder(check: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "pollux-start-"))
-  try {
-    await check(folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
 
 /** The lines that an operator is shown; each says what to do, and none is a stack trace. */
 function told({ output }: StartFailure): string {
