@@ -48,6 +48,11 @@ export class TrustedProxies {
     return this.#any && this.#list.check(address, isIP(address) === 6 ? "ipv6" : "ipv4")
   }
 
+  /** Whether there are any, so that X-Forwarded-For matters. */
+  get any(): boolean {
+    return this.#any
+  }
+
   /**
    * The client's address: the socket's, unless that is a trusted proxy; then the rightmost entry of X-Forwarded-For that is
    * not one, since everything left of it may be invented by the client.

@@ -12,18 +12,31 @@ export function declaredLength(headers: Headers): number | null {
   return headers.has("transfer-encoding") ? null : 0
 }
 
+/** Hears when the last byte of a request is in our hands. */
+export interface Receiver {
+  receivedAll(): void
+}
+
 /**
  * The whole body, decoded.
  * @param limit largest size in bytes, before and after decoding
  * @throws HttpError too_large, unsupported_media, bad_request (damaged, or the client stopped sending)
  */
-export async function readBody(request: Request, limit: number = BODY_LIMIT): Promise<Uint8Array> {
-  const coding = codingOf(request.headers.get("content-encoding"))
-  const declared = request.headers.get("content-length")
+export async function readBody(request: Request, limit: number = BODY_LIMIT, receiver?: Receiver): Promise<Uint8Array> {
+  const { headers } = request
+  const encoding = headers.get("content-encoding")
+  const coding = encoding === null ? null : codingOf(encoding)
+  const declared = headers.get("content-length")
   if (declared !== null && Number(declared) > limit) throw tooLarge()
-  // With a declared length the server itself stops there, and one buffer is half as dear as a stream (platform spec 4.5).
-  const reading = declared === null ? collect(request, limit) : request.bytes().catch(endedEarly)
-  const bytes = await reading
+  let bytes: Uint8Array<ArrayBuffer>
+  try {
+    // With a declared length the server itself stops there, and one buffer is half as dear as a stream (platform spec 4.5).
+    bytes = await (declared === null ? collect(request, limit) : request.bytes())
+  } catch (error) {
+    if (error instanceof HttpError) throw error
+    throw new HttpError({ kind: "bad_request", message: "the request body ended early" })
+  }
+  receiver?.receivedAll()
   return coding === null ? bytes : decode(bytes, coding, limit)
 }
 
@@ -33,7 +46,7 @@ async function collect(request: Request, limit: number): Promise<Uint8Array<Arra
   const chunks: Uint8Array[] = []
   let size = 0
   for (;;) {
-    const chunk = await reader.read().catch(endedEarly)
+    const chunk = await reader.read()
     if (chunk.done) break
     size += chunk.value.byteLength
     if (size > limit) {
@@ -53,10 +66,6 @@ async function collect(request: Request, limit: number): Promise<Uint8Array<Arra
 
 function tooLarge(): HttpError {
   return new HttpError({ kind: "too_large", message: "request body too large" })
-}
-
-function endedEarly(): never {
-  throw new HttpError({ kind: "bad_request", message: "the request body ended early" })
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true })

@@ -5,6 +5,7 @@ import type { Log } from "../observe/ports.ts"
 import type { CallBase, Inbound, Relay } from "../relay/ports.ts"
 import type { Pool } from "../scheduler/ports.ts"
 import { faultResponse, neutralShape } from "./faults.ts"
+import { Front } from "./front.ts"
 import { gate } from "./gate.ts"
 import { type AccessEntry, type Endpoint, Guard, type Handler } from "./guard.ts"
 import { type HealthDeps, healthSpots } from "./health.ts"
@@ -49,7 +50,7 @@ export interface Edge {
   drain(): void
   /** Requests not yet answered in full. */
   active(): number
-  /** A relayed request has been answered in full: its connection may rest. For the recorder. */
+  /** A relayed request has been answered in full: the connection of a stream may rest. For the recorder. */
   ended(inbound: Inbound): void
   /** Closes the port; `force` also cuts what is still being answered, otherwise it resolves when that is done. */
   stop(force: boolean): Promise<void>
@@ -63,6 +64,7 @@ export function createEdge(deps: EdgeDeps): Edge {
   const feeds = new Feeds()
   const listener = new Listener(handle, deps.log)
   const desk = new OAuthDesk({ ...deps, guard, ownPort: () => listener.port })
+  const front = new Front()
   const app = new Elysia({ handler: { standardHostname: false }, normalize: false })
   const shapes = new Map<string, ErrorShape>()
   const verbs = new Map<string, Readonly<Record<string, Verb>>>()
@@ -87,7 +89,13 @@ export function createEdge(deps: EdgeDeps): Edge {
   for (const { module, pool, relay } of deps.providers) {
     const { name, shape } = module
     shapes.set(name, shape)
-    const tools: RouteTools = { api: (handler) => route({ access: "client", shape }, handler) }
+    const endpoint: Endpoint = { access: "client", shape }
+    const tools: RouteTools = {
+      api(handler, hot) {
+        if (hot !== undefined) front.add(hot, endpoint, handler)
+        return route(endpoint, handler)
+      },
+    }
     app.use(module.routes({ tools, relay: gate(relay, shape, addressOf), pool }))
     const oauth = desk.routes(module, { oauth: module.oauth, pool })
     for (const path of [`/${name}/auth`, ...module.oauth.callbackPaths]) {
@@ -152,12 +160,15 @@ export function createEdge(deps: EdgeDeps): Edge {
   function handle(request: Request, server?: Socketed): Response | Promise<Response> {
     if (server !== undefined) wire.attach(server)
     const routed = routable(request)
-    if (routed === null) {
-      return guard.serve(request, wire, { access: "open", shape: neutralShape, always: true }, () => {
-        throw new HttpError({ kind: "bad_request", message: "the request's target or Host is not valid" })
-      })
+    if (routed !== null) {
+      const hot = front.find(request.method, routed.target.path)
+      return hot === null
+        ? app.fetch(routed.request)
+        : guard.serve(routed.request, wire, hot.endpoint, hot.handler, routed.target)
     }
-    return app.fetch(routed)
+    return guard.serve(request, wire, { access: "open", shape: neutralShape, always: true }, () => {
+      throw new HttpError({ kind: "bad_request", message: "the request's target or Host is not valid" })
+    })
   }
 
   return {
@@ -170,7 +181,8 @@ export function createEdge(deps: EdgeDeps): Edge {
     },
     active: () => listener.active + desk.active,
     ended(inbound) {
-      if (inbound instanceof Entrance) wire.settle(inbound.request)
+      // Any other answer is whole when the guard has it.
+      if (inbound instanceof Entrance && inbound.streaming) wire.settle(inbound.request)
     },
     async stop(force) {
       draining = true

@@ -5,10 +5,10 @@ import { limitKey, TrustedProxies } from "./address.ts"
 import { faultResponse } from "./faults.ts"
 import { type KeyHolder, Keyring, presentedKey } from "./keys.ts"
 import { MinuteCounter } from "./limits.ts"
-import { type EdgeFault, type ErrorShape, HttpError } from "./ports.ts"
+import { type EdgeFault, type ErrorShape, HttpError, type Principal } from "./ports.ts"
 import { requestId } from "./request-id.ts"
 import { fromElsewhere } from "./site.ts"
-import { targetOf } from "./target.ts"
+import { type Target, targetOf } from "./target.ts"
 import { NOBODY, Visit } from "./visit.ts"
 import type { Wire } from "./wire.ts"
 
@@ -67,43 +67,67 @@ export class Guard {
   }
 
   /** Serves one request. Never rejects, never throws. Synchronous as far as the handler is. */
-  serve(request: Request, wire: Wire, endpoint: Endpoint, handler: Handler): Response | Promise<Response> {
-    const startedAt = this.#deps.clock.mono()
-    const id = requestId(request.headers.get("x-request-id"))
-    const target = targetOf(request.url) ?? { path: "/", query: "" }
-    const enter = (holder: KeyHolder | null): Response | Promise<Response> => {
-      const visit = new Visit(request, target, holder?.principal ?? NOBODY, id, startedAt, wire)
-      try {
-        // An open endpoint gets no more time to send its request than anybody.
-        if (holder !== null && visit.received) visit.lift()
-        const answer = handler(visit)
-        if (answer instanceof Response) return this.#finish(answer, visit)
-        return answer.then(
-          (response) => this.#finish(response, visit),
-          (error) => this.#fail(error, visit, endpoint.shape),
-        )
-      } catch (error) {
-        return this.#fail(error, visit, endpoint.shape)
-      }
-    }
-    const stop = (error: unknown): Response =>
-      this.#fail(error, new Visit(request, target, NOBODY, id, startedAt, wire), endpoint.shape)
+  serve(
+    request: Request,
+    wire: Wire,
+    endpoint: Endpoint,
+    handler: Handler,
+    target: Target = targetOf(request.url) ?? NOWHERE,
+  ): Response | Promise<Response> {
+    const visit = new Visit(
+      request,
+      target,
+      requestId(request.headers.get("x-request-id")),
+      this.#deps.clock.mono(),
+      wire,
+    )
+    const error = this.#examine(visit, endpoint)
+    if (error instanceof Promise) return error.then((late) => this.#enter(late, visit, endpoint, handler))
+    return this.#enter(error, visit, endpoint, handler)
+  }
 
-    if (endpoint.always !== true && this.#deps.draining()) return stop(DRAINING)
-    if (endpoint.access === "open") return enter(null)
+  /** Why the request may not enter, or null; then the visit has its key's holder. Waits only to count against a limit. */
+  #examine(visit: Visit, { access, always }: Endpoint): HttpError | null | Promise<HttpError | null> {
+    const { request, target, wire, inbound } = visit
+    if (always !== true && this.#deps.draining()) return DRAINING
+    if (access === "open") return null
     this.#reload()
     const presented = presentedKey(request.headers, target.query)
-    if (presented === null) return stop(new HttpError({ kind: "unauthorized", message: "Missing API key" }))
+    if (presented === null) return new HttpError({ kind: "unauthorized", message: "Missing API key" })
     const holder = this.#keyring.holder(presented.key, this.#deps.clock.wall())
-    if (holder === null) return this.#wrongKey(this.address(request, wire)).then(stop)
-    const barred = bar(holder, endpoint.access)
-    if (barred !== null) return stop(barred)
-    if (endpoint.access !== "client" && presented.from === "query" && fromElsewhere(request.headers))
-      return stop(FOREIGN)
-    if (holder.requestsPerMinute === null) return enter(holder)
-    return this.#spend(holder.principal.name, holder.requestsPerMinute).then((error) =>
-      error === null ? enter(holder) : stop(error),
-    )
+    if (holder === null) return this.#wrongKey(this.address(request, wire))
+    const barred = bar(holder, access)
+    if (barred !== null) return barred
+    if (access !== "client" && presented.from === "query" && fromElsewhere(request.headers)) return FOREIGN
+    const { principal, requestsPerMinute } = holder
+    if (requestsPerMinute !== null) return this.#spend(visit, principal, requestsPerMinute)
+    inbound.holder = principal
+    return null
+  }
+
+  #enter(
+    error: HttpError | null,
+    visit: Visit,
+    { access, shape }: Endpoint,
+    handler: Handler,
+  ): Response | Promise<Response> {
+    if (error !== null) return this.#fail(error, visit, shape)
+    try {
+      // An open endpoint gets no more time to send its request than anybody.
+      if (access !== "open" && visit.received) visit.lift()
+      const answer = handler(visit)
+      return answer instanceof Response ? this.#finish(answer, visit) : this.#await(answer, visit, shape)
+    } catch (thrown) {
+      return this.#fail(thrown, visit, shape)
+    }
+  }
+
+  async #await(answer: Promise<Response>, visit: Visit, shape: ErrorShape): Promise<Response> {
+    try {
+      return this.#finish(await answer, visit)
+    } catch (error) {
+      return this.#fail(error, visit, shape)
+    }
   }
 
   /**
@@ -122,7 +146,8 @@ export class Guard {
   /** The client's address, X-Forwarded-For considered where a trusted proxy sent it. */
   address(request: Request, wire: Wire): string {
     this.#reload()
-    return this.#proxies.client(wire.peer(request), request.headers.get("x-forwarded-for"))
+    const peer = wire.peer(request)
+    return this.#proxies.any ? this.#proxies.client(peer, request.headers.get("x-forwarded-for")) : peer
   }
 
   #reload(): void {
@@ -140,15 +165,17 @@ export class Guard {
       : new HttpError({ kind: "rate_limited", message: "too many wrong keys from this address", retryAfter: wait })
   }
 
-  async #spend(name: string, limit: number): Promise<HttpError | null> {
-    const wait = await this.#keyUse.over(name, limit)
-    return wait === null
-      ? null
-      : new HttpError({
-          kind: "rate_limited",
-          message: `this key is limited to ${limit} requests a minute`,
-          retryAfter: wait,
-        })
+  async #spend(visit: Visit, principal: Principal, limit: number): Promise<HttpError | null> {
+    const wait = await this.#keyUse.over(principal.name, limit)
+    if (wait === null) {
+      visit.inbound.holder = principal
+      return null
+    }
+    return new HttpError({
+      kind: "rate_limited",
+      message: `this key is limited to ${limit} requests a minute`,
+      retryAfter: wait,
+    })
   }
 
   #fail(error: unknown, visit: Visit, shape: ErrorShape): Response {
@@ -185,6 +212,8 @@ export class Guard {
     return response
   }
 }
+
+const NOWHERE: Target = { path: "/", query: "" }
 
 const DRAINING = new HttpError({ kind: "draining", message: "Pollux is shutting down; send the request again" })
 

@@ -25,6 +25,8 @@ export function presentedKey(headers: Headers, query: string): PresentedKey | nu
   if (own !== null) return { key: own, from: "header" }
   const authorization = headers.get("authorization")
   if (authorization !== null) {
+    // As nearly everybody writes it.
+    if (authorization.startsWith("Bearer ")) return { key: authorization.slice(7).trim(), from: "header" }
     const [scheme = "", ...rest] = authorization.split(" ")
     if (scheme.toLowerCase() === "bearer") return { key: rest.join(" ").trim(), from: "header" }
   }

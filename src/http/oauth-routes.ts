@@ -10,7 +10,7 @@ import { LoopbackPort } from "./loopback.ts"
 import { HttpError, type ProviderModule } from "./ports.ts"
 import { redirectOrigin } from "./redirect.ts"
 import type { Verb } from "./resources.ts"
-import { routable, targetOf } from "./target.ts"
+import { routable } from "./target.ts"
 import type { Visit } from "./visit.ts"
 import { Wire } from "./wire.ts"
 
@@ -102,7 +102,8 @@ export class OAuthDesk {
       ports,
       (request, server) => {
         wire.attach(server)
-        const known = routable(request) === request && paths.includes(targetOf(request.url)?.path ?? "")
+        const routed = routable(request)
+        const known = routed?.request === request && paths.includes(routed.target.path)
         return guard.serve(request, wire, { access: "open", shape: neutralShape }, async (visit) => {
           if (!known) throw new HttpError({ kind: "not_found", message: "this port only takes logins back" })
           const response = await back(visit)

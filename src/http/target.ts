@@ -18,18 +18,28 @@ export function targetOf(url: string): Target | null {
   return mark < 0 ? { path: url.slice(slash), query: "" } : { path: url.slice(slash, mark), query: url.slice(mark + 1) }
 }
 
+/** A request as the router can read it, and where it points to. */
+export interface Routed {
+  readonly request: Request
+  readonly target: Target
+}
+
 /**
  * The request as the router can read it, or null when it must be refused (400).
  *
  * The server leaves `url` a bare path when the Host header is absent (HTTP/1.0) or no host at all: the first is served,
  * the second refused, as are two Host headers (RFC 9112, 3.2), which arrive joined by a comma.
  */
-export function routable(request: Request): Request | null {
+export function routable(request: Request): Routed | null {
   const { url } = request
   const host = request.headers.get("host")
   if (url.startsWith("/")) {
-    return host === null || host === "" ? new Request(`http://localhost${url}`, request) : null
+    return host === null || host === "" ? routed(new Request(`http://localhost${url}`, request)) : null
   }
-  if (host?.includes(",")) return null
-  return targetOf(url) === null ? null : request
+  return host?.includes(",") ? null : routed(request)
+}
+
+function routed(request: Request): Routed | null {
+  const target = targetOf(request.url)
+  return target === null ? null : { request, target }
 }

@@ -1,5 +1,5 @@
 import type { Inbound } from "../relay/ports.ts"
-import { declaredLength, readBody } from "./body.ts"
+import { declaredLength, type Receiver, readBody } from "./body.ts"
 import type { ApiContext, Principal } from "./ports.ts"
 import type { Target } from "./target.ts"
 import type { Wire } from "./wire.ts"
@@ -21,16 +21,18 @@ export class Entrance implements Inbound {
   streaming = false
   /** Looked up when the relay takes it, since a connection that is gone has none. */
   address = "unknown"
-  readonly method: string
+  /** Who asks, once the key is known. */
+  holder = NOBODY
 
   constructor(
     readonly id: string,
     readonly startedAt: number,
     readonly path: string,
-    readonly holder: Principal,
     readonly request: Request,
-  ) {
-    this.method = request.method
+  ) {}
+
+  get method(): string {
+    return this.request.method
   }
 
   get signal(): AbortSignal {
@@ -47,24 +49,32 @@ export class Entrance implements Inbound {
 }
 
 /** One request in the edge's hands. */
-export class Visit implements ApiContext {
-  readonly path: string
+export class Visit implements ApiContext, Receiver {
   readonly inbound: Entrance
   #query: URLSearchParams | null = null
+  /** Bytes of the body that the request declares, null when it does not say. */
+  readonly #declared: number | null
   #received: boolean
   #lifted = false
 
   constructor(
     readonly request: Request,
     readonly target: Target,
-    readonly principal: Principal,
     readonly id: string,
     startedAt: number,
     readonly wire: Wire,
   ) {
-    this.path = target.path
-    this.inbound = new Entrance(id, startedAt, target.path, principal, request)
-    this.#received = declaredLength(request.headers) === 0
+    this.inbound = new Entrance(id, startedAt, target.path, request)
+    this.#declared = declaredLength(request.headers)
+    this.#received = this.#declared === 0
+  }
+
+  get path(): string {
+    return this.target.path
+  }
+
+  get principal(): Principal {
+    return this.inbound.holder
   }
 
   get query(): URLSearchParams {
@@ -77,11 +87,13 @@ export class Visit implements ApiContext {
     return this.#received
   }
 
-  async body(limit?: number): Promise<Uint8Array> {
-    const bytes = await readBody(this.request, limit)
+  body(limit?: number): Promise<Uint8Array> {
+    return readBody(this.request, limit, this)
+  }
+
+  receivedAll(): void {
     this.#received = true
     this.lift()
-    return bytes
   }
 
   /** From here on the request may take as long as we let it. */
@@ -98,7 +110,6 @@ export class Visit implements ApiContext {
   /** Whether so much of the body is still unread that reading on costs more than a new connection. */
   get burdened(): boolean {
     if (this.#received) return false
-    const declared = declaredLength(this.request.headers)
-    return declared === null || declared > SKIPPABLE_BYTES
+    return this.#declared === null || this.#declared > SKIPPABLE_BYTES
   }
 }

@@ -28,7 +28,9 @@ export class Wire {
   /** Address of the peer, normalised; "unknown" when the connection is gone or never was. */
   peer(request: Request): string {
     const address = this.#server?.requestIP(request)?.address
-    return address === undefined ? "unknown" : (plainAddress(address) ?? "unknown")
+    if (address === undefined) return "unknown"
+    // An IPv4 address comes from the system as it is to be shown.
+    return address.includes(":") ? (plainAddress(address) ?? "unknown") : address
   }
 
   isLocal(request: Request): boolean {

@@ -31,7 +31,6 @@ export interface AttemptDeps<C extends CallBase> {
   readonly clock: Clock
   readonly timers: Timers
   readonly ticker: Ticker
-  readonly settings: RelaySettings
 }
 
 /**
@@ -56,10 +55,12 @@ export class Attempt<C extends CallBase> implements Ticking {
 
   constructor(
     private readonly deps: AttemptDeps<C>,
+    private readonly settings: RelaySettings,
+    readonly lease: Lease,
     private readonly controller: AbortController,
   ) {
     this.startedAt = deps.clock.mono()
-    this.due = deps.ticker.due(deps.settings.firstByteTimeoutMs)
+    this.due = deps.ticker.due(settings.firstByteTimeoutMs)
   }
 
   tick(now: number): void {
@@ -70,7 +71,8 @@ export class Attempt<C extends CallBase> implements Ticking {
   }
 
   /** Rejects only by a fault of the provider's code. */
-  async run(call: C, lease: Lease): Promise<Attempted> {
+  async run(call: C): Promise<Attempted> {
+    const { lease } = this
     const { provider, ticker } = this.deps
     ticker.add(this)
     let reader: Reader | null = null
@@ -81,7 +83,11 @@ export class Attempt<C extends CallBase> implements Ticking {
       if (!response.ok) return failed(await this.readFailure(response))
       const opened = provider.open(response, call, lease)
       reading = true
-      if (opened.mode === "unary" && isOnePiece(response.headers)) return await this.takeWhole(opened)
+      if (opened.mode === "unary" && isOnePiece(response.headers)) {
+        // A small answer, all at once: the first-byte limit holds for the whole of it.
+        this.notes = opened.assembler
+        return this.takeWhole(opened, await response.bytes())
+      }
       if (opened.response.body === null) return failed({ kind: "empty" })
       reader = opened.response.body.getReader()
       const attempted = opened.mode === "unary" ? await this.readWhole(opened, reader) : await this.peek(opened, reader)
@@ -104,22 +110,19 @@ export class Attempt<C extends CallBase> implements Ticking {
       this.firstByteMs = this.deps.clock.mono() - this.startedAt
       this.stage = "idle"
     }
-    this.due = this.deps.ticker.due(this.deps.settings.idleTimeoutMs)
+    this.due = this.deps.ticker.due(this.settings.idleTimeoutMs)
   }
 
   private async readFailure(response: Response): Promise<Failure> {
-    const { clock, ticker, settings } = this.deps
+    const { clock, ticker } = this.deps
     this.firstByteMs = clock.mono() - this.startedAt
-    this.due = ticker.due(Math.min(ERROR_BODY_MS, settings.firstByteTimeoutMs))
+    this.due = ticker.due(Math.min(ERROR_BODY_MS, this.settings.firstByteTimeoutMs))
     const body = await readErrorBody(response)
     return { kind: "status", status: response.status, headers: response.headers, body }
   }
 
-  /** A small answer, all at once: the first-byte limit holds for the whole of it. */
-  private async takeWhole(opened: UnaryOpened): Promise<Attempted> {
+  private takeWhole(opened: UnaryOpened, bytes: Uint8Array): Attempted {
     const { assembler } = opened
-    this.notes = assembler
-    const bytes = await opened.response.bytes()
     if (bytes.length === 0) return failed({ kind: "empty" })
     this.onChunk()
     assembler.push(bytes)

@@ -68,15 +68,18 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
 
   async run(): Promise<Response> {
     try {
+      // Never taken off again: the signal goes with its request, and taking it off costs more than the rest of it (1.7 µs).
       const { signal } = this.inbound
+      signal.addEventListener("abort", this)
       if (signal.aborted) this.stop("client_gone")
-      else signal.addEventListener("abort", this)
       while (true) {
         const asked = this.acquire()
         const refusal = asked instanceof Promise ? await asked : asked
         if (this.stopped !== null) return this.left()
         if (refusal !== null) return this.refused(refusal)
-        const attempted = await this.send()
+        const attempt = this.begin()
+        const attempted = await attempt.run(this.call)
+        this.waitedMs += this.deps.clock.mono() - attempt.startedAt
         if (this.stopped !== null) return this.left(attempted)
         if (attempted.kind === "whole") return this.answer(attempted)
         if (attempted.kind === "stream") return this.commit(attempted)
@@ -141,28 +144,21 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     return this.acquire()
   }
 
-  private async send(): Promise<Attempted> {
-    const { lease, settings } = this
+  private begin(): Attempt<C> {
+    const { lease } = this
     if (lease === null) throw new Error("there is no lease to send with")
-    const { provider, clock, timers, ticker } = this.deps
     this.attempts++
     this.credential = lease.credential
-    const attempt = new Attempt<C>({ provider, clock, timers, ticker, settings }, this.controller)
-    this.attempt = attempt
+    this.attempt = new Attempt<C>(this.deps, this.settings, lease, this.controller)
     this.sent = true
-    try {
-      return await attempt.run(this.call, lease)
-    } finally {
-      this.waitedMs += clock.mono() - attempt.startedAt
-    }
+    return this.attempt
   }
 
   private answer({ opened, body, status }: Attempted & { kind: "whole" }): Response {
     this.confirmMarks()
     this.endAttempt("ok", null, true)
-    this.tellAttempts(opened.headers)
     this.record(status, "complete", typeof body === "string" ? Buffer.byteLength(body) : body.length)
-    return new Response(bodyOf(body), { status, headers: opened.headers })
+    return this.told(new Response(bodyOf(body), { status, headers: opened.headers }))
   }
 
   /** From here on there is no retry. */
@@ -175,8 +171,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     const { idleTimeoutMs } = this.settings
     const onEnd = (end: StreamEnd): void => this.streamEnded(end, headers, status, committedAt)
     this.stream = new LiveStream({ reader, framer: opened.framer, ticker, log, idleTimeoutMs, onEnd }, peeked)
-    this.tellAttempts(opened.headers)
-    return new Response(this.stream.body(), { status, headers: opened.headers })
+    return this.told(new Response(this.stream.body(), { status, headers: opened.headers }))
   }
 
   /** The last of a committed stream: what went wrong late is judged for the credential's sake only. */
@@ -257,7 +252,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     })
     if (attempt === null) return
     const { recorder, provider, clock } = this.deps
-    this.guarded(() =>
+    try {
       recorder.attempt({
         requestId: this.inbound.id,
         provider: provider.name,
@@ -268,8 +263,10 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         cause,
         message,
         durationMs: clock.mono() - attempt.startedAt,
-      }),
-    )
+      })
+    } catch (error) {
+      this.unrecorded(error)
+    }
   }
 
   /** The pool has no lease: its own word counts if nothing was tried, or if every usable credential is limited. */
@@ -289,10 +286,8 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   }
 
   private finish(error: ClientError): Response {
-    const response = reply(error)
-    this.tellAttempts(response.headers)
     this.record(error.status, "refused", Buffer.byteLength(error.body))
-    return response
+    return this.told(reply(error))
   }
 
   /** The request was stopped before anything was committed. */
@@ -324,10 +319,13 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     return this.finish(tell)
   }
 
-  private tellAttempts(headers: Headers): void {
-    if (!this.deps.answerHeaders.current) return
+  /** The answer with what a client may know of its way here. */
+  private told(response: Response): Response {
+    if (!this.deps.answerHeaders.current) return response
+    const { headers } = response
     headers.set("x-pollux-attempts", String(this.attempts))
     if (this.credential !== null) headers.set("x-pollux-credential", String(this.credential))
+    return response
   }
 
   /** Waits before a retry; `stop` ends the wait. */
@@ -351,10 +349,9 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     this.finished = true
     const { inbound, call, attempt, attempts, credential, queueMs } = this
     const { provider, recorder, clock } = this.deps
-    inbound.signal.removeEventListener("abort", this)
     const now = clock.mono()
     const own = (committedAt ?? now) - inbound.startedAt - queueMs - this.waitedMs
-    this.guarded(() =>
+    try {
       recorder.finish({
         inbound,
         provider: provider.name,
@@ -370,17 +367,15 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         bytes,
         usage: attempt?.notes?.usage ?? null,
         end,
-      }),
-    )
+      })
+    } catch (error) {
+      this.unrecorded(error)
+    }
     this.deps.onEnd(this)
   }
 
   /** A recorder that throws must not cost the client his answer. */
-  private guarded(record: () => void): void {
-    try {
-      record()
-    } catch (error) {
-      this.deps.log.error("recorder_failed", { request_id: this.inbound.id, error: describe(error) })
-    }
+  private unrecorded(error: unknown): void {
+    this.deps.log.error("recorder_failed", { request_id: this.inbound.id, error: describe(error) })
   }
 }

@@ -98,7 +98,7 @@ export type Opened =
       readonly mode: "stream"
       readonly response: Response
       readonly framer: Framer
-      /** Headers for the client, already filtered by allow-list, content-type included. */
+      /** Headers for the client, already filtered by allow-list, content-type included; the same object may serve many answers. */
       readonly headers: Headers
     }
   | {

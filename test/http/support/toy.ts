@@ -101,6 +101,14 @@ export function toyModule(name: string, oauth: OAuthProvider = toyOAuth(name)): 
           { parse: "none" },
         )
         .post(
+          `/${name}/v1/hot`,
+          tools.api(async (context) => new Response((await context.body()).slice().buffer), {
+            method: "POST",
+            path: `/${name}/v1/hot`,
+          }),
+          { parse: "none" },
+        )
+        .post(
           `/${name}/v1/run/*`,
           tools.api((context) =>
             relay.serve(
