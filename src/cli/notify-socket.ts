@@ -2,7 +2,8 @@
  * The datagram socket of the service manager (sd_notify(3)). The runtime has TCP, UDP and stream sockets of the unix kind, but no
  * unix datagram socket, so libc's is called. This file is loaded only where a service manager has set NOTIFY_SOCKET.
  */
-import { dlopen, FFIType, ptr } from "bun:ffi"
+import { FFIType, ptr } from "bun:ffi"
+import { callLibc } from "./libc.ts"
 
 export interface NotifySocket {
   /** Sends one message and never waits; false when it did not go out: nobody reads there, or its queue is full. */
@@ -11,9 +12,6 @@ export interface NotifySocket {
   monotonicMicroseconds(): bigint
   close(): void
 }
-
-/** glibc's name, which musl takes for itself too (its loader knows the reserved name "libc."), and musl's own. */
-const LIBC = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"] as const
 
 /** Linux, the same on x64 and arm64: <sys/socket.h>, <time.h>. */
 const AF_UNIX = 1
@@ -47,7 +45,13 @@ export function socketAddress(name: string): Uint8Array<ArrayBuffer> | null {
 export function openNotifySocket(name: string): NotifySocket {
   const address = socketAddress(name)
   if (address === null) throw new Error(`NOTIFY_SOCKET is neither a path nor an abstract name: ${name}`)
-  const { symbols } = loadLibc()
+  const { i32, u32, i64, u64, ptr: pointer } = FFIType
+  const symbols = callLibc({
+    socket: { args: [i32, i32, i32], returns: i32 },
+    sendto: { args: [i32, pointer, u64, i32, pointer, u32], returns: i64 },
+    close: { args: [i32], returns: i32 },
+    clock_gettime: { args: [i32, pointer], returns: i32 },
+  })
   const file = symbols.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0)
   if (file < 0) throw new Error("the system refuses a unix datagram socket")
   return {
@@ -64,22 +68,4 @@ export function openNotifySocket(name: string): NotifySocket {
     },
     close: () => void symbols.close(file),
   }
-}
-
-function loadLibc() {
-  const { i32, u32, i64, u64, ptr: pointer } = FFIType
-  const failures: string[] = []
-  for (const name of LIBC) {
-    try {
-      return dlopen(name, {
-        socket: { args: [i32, i32, i32], returns: i32 },
-        sendto: { args: [i32, pointer, u64, i32, pointer, u32], returns: i64 },
-        close: { args: [i32], returns: i32 },
-        clock_gettime: { args: [i32, pointer], returns: i32 },
-      })
-    } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error))
-    }
-  }
-  throw new Error(`libc cannot be called: ${failures[0] ?? "no name is known for it"}`)
 }

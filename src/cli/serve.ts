@@ -60,6 +60,9 @@ export const serve: Command = {
     }
     const notifier = await startNotifier({ env: io.env, pid: process.pid, timers, log, server: app.url })
     notifier.ready(app.url)
+    if (process.platform === "linux") {
+      void import("./http-thread.ts").then(({ calmHttpThread }) => calmHttpThread(app.url, log))
+    }
     const code = await untilStopped(app, io, notifier)
     notifier.close()
     log.flush()

@@ -187,6 +187,8 @@ function sandbox({ port }: UnitOptions): readonly Group[] {
         "SystemCallArchitectures=native",
         "SystemCallFilter=@system-service",
         "SystemCallFilter=~@privileged @resources",
+        // The thread that speaks to the upstream steps back behind the one that decides (http-thread.ts).
+        "SystemCallFilter=sched_setscheduler",
         "SystemCallErrorNumber=EPERM",
       ],
     },
