@@ -29,6 +29,7 @@ function results(cells: readonly Cell[], more: Partial<Results> = {}): Results {
     cells,
     starts: [],
     scheduler: [],
+    parts: [],
     ...more,
   }
 }

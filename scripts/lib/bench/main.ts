@@ -81,6 +81,7 @@ async function main(): Promise<number> {
       ? await stage.starts(size.quick ? [0, 1] : [0, 1, 1_000], size.quick ? 1 : 15)
       : [],
     scheduler: sections.includes("scheduler") ? await stage.scheduler(size.quick) : [],
+    parts: sections.includes("parts") ? await stage.parts(size.quick) : [],
   }
   const json = `${JSON.stringify(results, null, 2)}\n`
   writeFileSync(values.out ?? join(raw, "results.json"), json)

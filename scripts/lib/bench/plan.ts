@@ -1,12 +1,12 @@
 /** What a run measures, as data: the cells of each section, and how long each takes. Pure. */
 import type { Api, SubjectName, Transport } from "./subjects.ts"
 
-export const SECTIONS = ["unary", "rate", "burst", "paced", "open", "body", "start", "scheduler"] as const
+export const SECTIONS = ["unary", "rate", "burst", "paced", "open", "body", "start", "scheduler", "parts"] as const
 export type Section = (typeof SECTIONS)[number]
 
 /** One kind of load and the subjects that get it. */
 export interface Load {
-  readonly section: Exclude<Section, "start" | "scheduler">
+  readonly section: Exclude<Section, "start" | "scheduler" | "parts">
   readonly api: Api
   readonly transport: Transport
   readonly subjects: readonly SubjectName[]

@@ -33,6 +33,13 @@ export interface SchedulerRow {
   readonly operations: Readonly<Record<string, number>>
 }
 
+/** Where the time of a whole answer goes inside the process. */
+export interface PartsRow {
+  readonly api: Api
+  /** Microseconds that each part adds, in the order in which they were put together; the first is the bare runtime's. */
+  readonly parts: Readonly<Record<string, number>>
+}
+
 export interface Results {
   readonly at: string
   readonly revision: string
@@ -44,4 +51,5 @@ export interface Results {
   readonly cells: readonly Cell[]
   readonly starts: readonly Start[]
   readonly scheduler: readonly SchedulerRow[]
+  readonly parts: readonly PartsRow[]
 }

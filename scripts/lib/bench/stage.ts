@@ -6,7 +6,7 @@ import { type Pins, pinsFor } from "./machine.ts"
 import { nginxConfig, selfSigned } from "./nginx.ts"
 import type { Load } from "./plan.ts"
 import { freePort, Pinned, run, untilListening } from "./processes.ts"
-import type { Cell, Figure, SchedulerRow, Start } from "./results.ts"
+import type { Cell, Figure, PartsRow, SchedulerRow, Start } from "./results.ts"
 import { measureStart } from "./start.ts"
 import { shuffled, spread } from "./stats.ts"
 import { type Place, type Subject, startSubject } from "./subjects.ts"
@@ -140,6 +140,16 @@ export class Stage implements AsyncDisposable {
       .trim()
       .split("\n")
       .map((line): SchedulerRow => JSON.parse(line))
+  }
+
+  async parts(quick: boolean): Promise<readonly PartsRow[]> {
+    this.options.say("parts")
+    const program = join(this.options.root, "scripts/lib/bench/parts.ts")
+    const output = await run([process.execPath, program, quick ? "10" : "150"], this.pins.subject)
+    return output
+      .trim()
+      .split("\n")
+      .map((line): PartsRow => JSON.parse(line))
   }
 
   /** Names and versions of what measured. */

@@ -154,6 +154,15 @@ export function report(results: Results): string {
       `#### The scheduler alone, nanoseconds an operation\n\n${markdown(["credentials", "models", ...names], rows)}`,
     )
   }
+  for (const { api, parts: costs } of results.parts) {
+    const rows = Object.entries(costs).map(([name, us]) => [name, fine(us)])
+    const total = Object.values(costs).reduce((sum, us) => sum + us, 0)
+    parts.push(
+      `#### Where the time of a whole answer of 1 KB goes, ${api}\n\nInside one process without sockets, by what each part adds. ` +
+        "The rest of the CPU time in the first table is the runtime's HTTP on both sides and the kernel's.\n\n" +
+        markdown(["part", "adds"], [...rows, ["together", fine(total)]]),
+    )
+  }
   return parts.filter((part) => part !== "").join("\n\n")
 }
 
