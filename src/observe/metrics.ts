@@ -2,7 +2,7 @@ import { Counter, Gauge, Registry } from "prom-client"
 import type { Clock, Timers } from "./clock.ts"
 import type { TokenUsage } from "./ports.ts"
 import { watchProcess } from "./process-metrics.ts"
-import { Buckets, CellHistogram, Cells, count, demand } from "./tally.ts"
+import { Buckets, CellHistogram, Cells, Counts, demand } from "./tally.ts"
 
 /** One attempt, as far as it is counted; a relay's AttemptRecord is one. */
 export interface AttemptSample {
@@ -72,20 +72,20 @@ export interface MetricsDeps {
   readonly ready?: () => boolean
 }
 
-const KINDS = ["input", "output", "cached", "reasoning"] as const
-
 /** What is counted for one provider and model. */
 interface Cell {
   /** By principal, then by status. */
-  readonly requests: Map<string, Map<number, number>>
-  readonly ends: Map<string, number>
-  readonly attempts: Map<string, number>
-  readonly tokens: Record<(typeof KINDS)[number], number>
+  readonly requests: Map<string, Counts<number>>
+  readonly ends: Counts<string>
+  readonly attempts: Counts<string>
+  readonly tokens: { input: number; output: number; cached: number; reasoning: number }
   readonly duration: Buckets
   readonly firstByte: Buckets
   readonly overhead: Buckets
   readonly acquire: Buckets
 }
+
+const newCounts = () => new Counts<number>()
 
 const OTHER = "other"
 /** Distinct causes, outcomes and reasons that get a series of their own; they come from tables, this only bounds a mistake. */
@@ -126,15 +126,21 @@ export function createMetrics(deps: MetricsDeps): Metrics {
 
   const cells = new Cells<Cell>(() => ({
     requests: new Map(),
-    ends: new Map(),
-    attempts: new Map(),
+    ends: new Counts(),
+    attempts: new Counts(),
     tokens: { input: 0, output: 0, cached: 0, reasoning: 0 },
     duration: new Buckets(ANSWER_BUCKETS),
     firstByte: new Buckets(ANSWER_BUCKETS),
     overhead: new Buckets(OVERHEAD_BUCKETS),
     acquire: new Buckets(ACQUIRE_BUCKETS),
   }))
-  const cellOf = (provider: string, model: string) => cells.at(provider, modelLabel(provider, model))
+  /** The cell looked up last, under what the requests call it: most are for the same model, and each has more than one sample. */
+  let last: { readonly provider: string; readonly model: string; readonly cell: Cell } | null = null
+  function cellOf(provider: string, model: string): Cell {
+    if (last !== null && last.model === model && last.provider === provider) return last.cell
+    last = { provider, model, cell: cells.at(provider, modelLabel(provider, model)) }
+    return last.cell
+  }
 
   new Counter({
     name: "pollux_requests_total",
@@ -150,7 +156,12 @@ export function createMetrics(deps: MetricsDeps): Metrics {
       }
     },
   })
-  const words = (name: string, help: string, label: string, read: (cell: Cell) => ReadonlyMap<string, number>) =>
+  const words = (
+    name: string,
+    help: string,
+    label: string,
+    read: (cell: Cell) => Iterable<readonly [word: string, amount: number]>,
+  ) =>
     new Counter({
       name,
       help,
@@ -179,7 +190,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
     "pollux_tokens_total",
     "Tokens counted by the upstream; cached is part of input, reasoning of output.",
     "kind",
-    (cell) => new Map(Object.entries(cell.tokens)),
+    (cell) => Object.entries(cell.tokens),
   )
 
   const histogram = (name: string, help: string, bounds: readonly number[], read: (cell: Cell) => Buckets) =>
@@ -292,29 +303,31 @@ export function createMetrics(deps: MetricsDeps): Metrics {
 
   return {
     attempt({ provider, model, cause: why }) {
-      count(cellOf(provider, model).attempts, cause(why))
+      cellOf(provider, model).attempts.add(cause(why))
     },
     finish(sample) {
-      const { usage } = sample
+      const { usage, inbound } = sample
       const cell = cellOf(sample.provider, sample.model)
-      const principal = principals.has(sample.inbound.principal) ? sample.inbound.principal : OTHER
-      count(
-        demand(cell.requests, principal, () => new Map()),
-        sample.status,
-      )
-      count(cell.ends, end(sample.end))
+      const principal = principals.has(inbound.principal) ? inbound.principal : OTHER
+      demand(cell.requests, principal, newCounts).add(sample.status)
+      cell.ends.add(end(sample.end))
       cell.duration.observe(sample.durationMs / 1000)
       cell.overhead.observe(sample.overheadMs / 1000)
       cell.acquire.observe(sample.queueMs / 1000)
       if (sample.firstByteMs !== null) cell.firstByte.observe(sample.firstByteMs / 1000)
       if (usage === null) return
-      for (const kind of KINDS) cell.tokens[kind] += Math.max(0, usage[kind] ?? 0)
+      const { tokens } = cell
+      tokens.input += Math.max(0, usage.input ?? 0)
+      tokens.output += Math.max(0, usage.output ?? 0)
+      tokens.cached += Math.max(0, usage.cached ?? 0)
+      tokens.reasoning += Math.max(0, usage.reasoning ?? 0)
     },
     refresh: (provider, kind) => refreshes.inc({ provider, outcome: outcome(kind) }),
     seed: (provider, kind) => seeds.inc({ provider, outcome: outcome(kind) }),
     rejected: (why) => rejections.inc({ reason: reason(why) }),
     allow(allowed) {
       principals = new Set(allowed.principals)
+      last = null
       models = new Map(Object.entries(allowed.models).map(([provider, list]) => [provider, new Set(list)]))
     },
     watch: (of) => void watched.push(of),

@@ -25,9 +25,26 @@ export class Buckets {
   }
 }
 
-/** Adds to a count kept in a map. */
-export function count<K>(counts: Map<K, number>, key: K, by = 1): void {
-  counts.set(key, (counts.get(key) ?? 0) + by)
+/** Counts by key. The one counted last is at hand, since most requests are like the one before. */
+export class Counts<K> {
+  private readonly slots = new Map<K, { amount: number }>()
+  private last: { readonly key: K; readonly slot: { amount: number } } | null = null
+
+  add(key: K): void {
+    const { last } = this
+    if (last !== null && last.key === key) last.slot.amount += 1
+    else this.turn(key).amount += 1
+  }
+
+  *[Symbol.iterator](): Generator<readonly [key: K, amount: number]> {
+    for (const [key, { amount }] of this.slots) yield [key, amount]
+  }
+
+  private turn(key: K): { amount: number } {
+    const slot = demand(this.slots, key, () => ({ amount: 0 }))
+    this.last = { key, slot }
+    return slot
+  }
 }
 
 /** The value at `key`, made when first asked for. */

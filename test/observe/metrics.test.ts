@@ -147,6 +147,43 @@ describe("the metrics", () => {
     expect(await read(metrics, "pollux_requests_total", { ...labels, model: "other" })).toBe(1)
   })
 
+  test("put a model that a reload took away with the others, also when it was the last one counted", async () => {
+    const { metrics } = make()
+    for (const model of ["m1", "m2", "m1", "m1", "m2", "m1"]) metrics.finish(sample({ model }))
+    metrics.allow({ principals: ["default"], models: { alpha: ["m2"] } })
+    metrics.finish(sample({ model: "m1" }))
+    metrics.attempt({ provider: "alpha", model: "m1", cause: "ok" })
+    const labels = { provider: "alpha", status: "200", principal: "default" }
+    expect(await read(metrics, "pollux_requests_total", { ...labels, model: "m1" })).toBe(4)
+    expect(await read(metrics, "pollux_requests_total", { ...labels, model: "m2" })).toBe(2)
+    expect(await read(metrics, "pollux_requests_total", { ...labels, model: "other" })).toBe(1)
+    expect(await read(metrics, "pollux_attempts_total", { provider: "alpha", model: "other", cause: "ok" })).toBe(1)
+  })
+
+  test("count words and statuses that come in turns", async () => {
+    const { metrics } = make()
+    for (let index = 0; index < 12; index++) {
+      metrics.finish(
+        sample({
+          status: [200, 429, 500][index % 3] ?? 0,
+          end: index % 2 === 0 ? "complete" : "cut",
+          inbound: { principal: index % 4 === 0 ? "laptop" : "default" },
+        }),
+      )
+    }
+    const labels = { provider: "alpha", model: "m1" }
+    for (const [status, principal, amount] of [
+      ["200", "laptop", 1],
+      ["429", "laptop", 1],
+      ["500", "laptop", 1],
+      ["200", "default", 3],
+    ] as const) {
+      expect(await read(metrics, "pollux_requests_total", { ...labels, status, principal })).toBe(amount)
+    }
+    expect(await read(metrics, "pollux_request_ends_total", { ...labels, end: "complete" })).toBe(6)
+    expect(await read(metrics, "pollux_request_ends_total", { ...labels, end: "cut" })).toBe(6)
+  })
+
   test("ask the pools when they are scraped", async () => {
     const { metrics } = make()
     let now = counts({ ready: 2, parked: 1, waiting: 3, inFlight: 4, pendingSeeds: 5 })
