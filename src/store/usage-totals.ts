@@ -22,12 +22,59 @@ interface Group {
   readonly counts: Counter
 }
 
+/** The groups that differ in their credential only: it is another with each request, the rest mostly is not. */
+interface Shelf {
+  readonly hour: number
+  readonly provider: string
+  readonly model: string
+  readonly principal: string
+  readonly byCredential: Map<number, Group>
+}
+
+/** What waits to be written. */
+class Sums {
+  readonly groups: Group[] = []
+  private readonly shelves = new Map<string, Shelf>()
+  private last: Shelf | null = null
+
+  /** Whether there was room for the entry. */
+  add(entry: UsageEntry): boolean {
+    const { byCredential } = this.shelfOf(entry)
+    const group = byCredential.get(entry.credential ?? 0)
+    if (group !== undefined) sum(group.counts, entry)
+    else if (this.groups.length >= MOST_GROUPS) return false
+    else {
+      const { requests, errors, attempts, input, output, cached, reasoning } = entry
+      const made = { ...entry, counts: { requests, errors, attempts, input, output, cached, reasoning } }
+      this.groups.push(made)
+      byCredential.set(entry.credential ?? 0, made)
+    }
+    return true
+  }
+
+  private shelfOf({ at, provider, model, principal }: UsageEntry): Shelf {
+    const hour = Math.floor(at / HOUR_MS)
+    const name = principal ?? ""
+    const { last } = this
+    if (last?.model === model && last.principal === name && last.hour === hour && last.provider === provider) {
+      return last
+    }
+    const key = `${hour} ${provider} ${name} ${model}`
+    const known = this.shelves.get(key)
+    const shelf = known ?? { hour, provider, model, principal: name, byCredential: new Map() }
+    // One that will stay empty need not be found again.
+    if (known === undefined && this.groups.length < MOST_GROUPS) this.shelves.set(key, shelf)
+    this.last = shelf
+    return shelf
+  }
+}
+
 /**
  * Sums usage up in memory and writes it in one transaction a second: a write per request would cost more than the request's own
  * bookkeeping (spec platform 6). What cannot be written is kept and tried again.
  */
 export class UsageTotals {
-  private groups = new Map<string, Group>()
+  private sums = new Sums()
   private cancel: (() => void) | null = null
   private dropped = 0
 
@@ -37,15 +84,7 @@ export class UsageTotals {
   ) {}
 
   add(entry: UsageEntry): void {
-    const hour = Math.floor(entry.at / HOUR_MS)
-    const key = `${hour} ${entry.provider} ${entry.credential ?? 0} ${entry.principal ?? ""} ${entry.model}`
-    const group = this.groups.get(key)
-    if (group !== undefined) sum(group.counts, entry)
-    else if (this.groups.size >= MOST_GROUPS) this.dropped++
-    else {
-      const { requests, errors, attempts, input, output, cached, reasoning } = entry
-      this.groups.set(key, { ...entry, counts: { requests, errors, attempts, input, output, cached, reasoning } })
-    }
+    if (!this.sums.add(entry)) this.dropped++
     this.schedule(FLUSH_MS)
   }
 
@@ -53,19 +92,19 @@ export class UsageTotals {
   flush(): void {
     this.cancel?.()
     this.cancel = null
-    if (this.groups.size === 0) return
-    const groups = this.groups
-    this.groups = new Map()
+    const { sums } = this
+    if (sums.groups.length === 0) return
+    this.sums = new Sums()
     try {
       // All or nothing, so that what is kept below is not counted twice.
-      this.ledger.add([...groups.values()].map(({ counts, ...group }) => ({ ...group, ...counts })))
+      this.ledger.add(sums.groups.map(({ counts, ...group }) => ({ ...group, ...counts })))
     } catch (error) {
       this.deps.log.warn("usage_not_written", {
         reason: error instanceof Error ? error.message : "unknown",
-        groups: groups.size,
+        groups: sums.groups.length,
         dropped: this.dropped,
       })
-      this.groups = groups
+      this.sums = sums
       this.schedule(RETRY_MS)
       return
     }
