@@ -19,24 +19,40 @@ const COLOR: Readonly<Record<LogLevel, string>> = { error: "31", warn: "33", inf
 const EVENT_WIDTH = 18
 const PLAIN = /^[^\s"=[\],]+$/
 
-/** Milliseconds as text, of which all but the last three digits are worked out once a second. */
-function createStamp(second: (ms: number) => string): (ms: number) => string {
+/** What is shown of a time in milliseconds up to its second, worked out once a second. */
+export function perSecond<T>(show: (ms: number) => T): (ms: number) => T {
   let current = Number.NaN
-  let shown = ""
+  let shown: T
   return (ms) => {
-    const whole = Math.floor(ms / 1000)
-    if (whole !== current) {
-      current = whole
-      shown = second(ms)
-    }
-    const rest = Math.floor(ms - whole * 1000)
-    return `${shown}.${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}`
+    const second = Math.floor(ms / 1000)
+    if (second === current) return shown
+    current = second
+    shown = show(ms)
+    return shown
   }
+}
+
+/** A time's milliseconds since its second began, without fraction. */
+export function sinceSecond(ms: number): number {
+  return Math.floor(ms - Math.floor(ms / 1000) * 1000)
+}
+
+function createStamp(show: (ms: number) => string): (ms: number) => string {
+  const second = perSecond(show)
+  return (ms) => {
+    const rest = sinceSecond(ms)
+    return `${second(ms)}.${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}`
+  }
+}
+
+/** `2026-11-22T12:00:00`, in UTC (ISO 8601). */
+export function utcSecond(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 19)
 }
 
 /** One JSON object a line: `time` (ISO 8601, UTC), `level`, `event`, then the fields. */
 export function createJsonFormat(write: (line: string) => void, now: () => number, cleaner: Cleaner): Format {
-  const stamp = createStamp((ms) => new Date(ms).toISOString().slice(0, 19))
+  const stamp = createStamp(utcSecond)
   return (level, event, own, fields) => {
     // Nearly every line is clean as it stands and of a log without fields of its own: then nothing is copied.
     const asGiven = own === NO_FIELDS && fields !== undefined && cleaner.spares(fields)

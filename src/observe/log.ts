@@ -1,10 +1,11 @@
 import { createCleaner } from "./cleaner.ts"
 import { systemTimers } from "./clock.ts"
-import { createJsonFormat, createTextFormat, NO_FIELDS } from "./format.ts"
-import type { Log, LogFields, LogLevel } from "./ports.ts"
-import { createSink, descriptorWriter, type Sink } from "./sink.ts"
+import { createJsonFormat, createTextFormat, type Format, NO_FIELDS } from "./format.ts"
+import { createJsonLine, type LineFormat } from "./line.ts"
+import type { LineField, LineLog, Log, LogFields, LogLevel } from "./ports.ts"
+import { createSink, descriptorWriter, lineSink, type Sink } from "./sink.ts"
 
-export interface RootLog extends Log {
+export interface RootLog extends LineLog {
   /** Applies to this log and all its children at once. */
   setLevel(level: LogLevel): void
   /** Writes out what is buffered before it returns; safe in a crash handler. */
@@ -39,6 +40,16 @@ function standardOutput(lost: (lines: number) => void): Sink {
   return sink
 }
 
+const FIELD = /^[a-z][a-z_]*$/
+
+/** A line written field by field, as any other. */
+function plainLine(format: Format, event: string, names: readonly string[]): LineFormat {
+  return (level, values) => {
+    const fields = Object.fromEntries(names.map((name, index) => [name, values[index] ?? null]))
+    format(level, event, NO_FIELDS, fields)
+  }
+}
+
 /**
  * The log of one app. Control characters in events and values are escaped (no line or terminal sequence can be smuggled in), every
  * string passes through `redact`, and fields whose name says that they hold a secret are masked whatever they hold.
@@ -47,7 +58,7 @@ export function createLog(options: LogOptions): RootLog {
   const sink: Sink =
     options.write === undefined
       ? standardOutput((lines) => format("warn", "log lines lost", NO_FIELDS, { lines }))
-      : { write: options.write, flush() {} }
+      : lineSink(options.write)
   const terminal = options.terminal ?? ownTerminal()
   const now = options.now ?? Date.now
   const text = options.format === "text" || (options.format === "auto" && terminal.tty)
@@ -76,6 +87,18 @@ export function createLog(options: LogOptions): RootLog {
 
   return {
     ...derive(NO_FIELDS),
+    line(event: string, fields: readonly LineField[]) {
+      const names = fields.flat()
+      const wrong = names.find((name) => !FIELD.test(name) || !cleaner.spares({ [name]: null }))
+      if (wrong !== undefined) throw new Error(`a line cannot have the field "${wrong}"`)
+      const write = text ? plainLine(format, event, names) : createJsonLine(event, fields, { sink, now, cleaner })
+      return {
+        shows: (level) => RANK[level] <= threshold,
+        write(level, values) {
+          if (RANK[level] <= threshold) write(level, values)
+        },
+      }
+    },
     setLevel(level) {
       threshold = RANK[level]
     },

@@ -148,6 +148,28 @@ function suspicious(text: string): boolean {
   )
 }
 
+const [C, K, T] = ["c", "k", "t"].map((letter) => letter.charCodeAt(0))
+
+/**
+ * Whether it is plain at first sight that `redact` leaves a text as it is, and that nothing in it needs a quote or an escape: an id,
+ * a word. It is a single run, too short for a secret, in which no prefix of one (`sk-`, `rt_`, `ac_`) can stand.
+ */
+export function evident(text: string): boolean {
+  const { length } = text
+  if (length >= OPAQUE_LENGTH) return false
+  let before = 0
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index)
+    const kind = code < 128 ? CLASS[code] : 0
+    if (kind === (TOKEN | DASH) ? before === K : kind === (TOKEN | UNDERSCORE) && (before === T || before === C)) {
+      return false
+    }
+    if (kind !== TOKEN && kind !== (TOKEN | DASH) && kind !== (TOKEN | UNDERSCORE)) return false
+    before = code
+  }
+  return true
+}
+
 /** `text` with every recognised secret masked. Pure; a text without secrets comes back as it is. */
 export function redact(text: string): string {
   if (text.length < 6 || !suspicious(text)) return text

@@ -1,9 +1,14 @@
 import { writeSync } from "node:fs"
 import type { Timers } from "./clock.ts"
+import { Page } from "./page.ts"
 
 /** Where finished lines go. */
 export interface Sink {
   write(line: string): void
+  /** Where to put one line, newline included, before anything else is written; null where it would be lost. */
+  open(): Page | null
+  /** The line is complete. */
+  close(): void
   /** Writes out what is buffered before it returns, or gives up after 2 s; safe in a crash handler. */
   flush(): void
 }
@@ -18,9 +23,9 @@ export interface SinkDeps {
 
 /** Lines wait at most this long, in milliseconds, so that a burst costs one system call. */
 const LINGER_MS = 20
-/** Characters after which the buffer is written at once. */
+/** Bytes after which the page is written at once. */
 const FULL = 32 * 1024
-/** Characters kept for a reader that takes nothing; what comes then is lost, and counted. */
+/** Bytes kept for a reader that takes nothing; what comes then is lost, and counted. */
 const MOST = 4 * 1024 * 1024
 /** How long `flush` waits for such a reader: steps of some milliseconds, 2 s in all. */
 const STEP_MS = 5
@@ -33,33 +38,26 @@ type Written = "all" | "blocked" | "failed"
  * what it does not take waits here, up to a limit.
  */
 export function createSink(deps: SinkDeps): Sink {
-  let buffer = ""
-  let bytes: Uint8Array = new Uint8Array(0)
-  let offset = 0
+  const page = new Page()
   let lost = 0
   let closed = false
   let blocked = false
   let cancel: (() => void) | null = null
 
   function drain(): Written {
-    for (;;) {
-      if (offset >= bytes.length) {
-        if (buffer === "") return "all"
-        bytes = Buffer.from(buffer)
-        offset = 0
-        buffer = ""
-      }
-      try {
-        offset += deps.write(bytes, offset)
-      } catch (error) {
-        const code = error instanceof Error && "code" in error ? error.code : null
-        if (code === "EAGAIN" || code === "EWOULDBLOCK" || code === "EINTR") return "blocked"
-        // A reader that has gone does not come back; a full disk may have room again.
-        closed = code === "EPIPE" || code === "EBADF"
-        lost += countLines(bytes, offset)
-        offset = bytes.length
-        return "failed"
-      }
+    const bytes = page.bytes.subarray(0, page.end)
+    try {
+      while (page.length > 0) page.start += deps.write(bytes, page.start)
+      page.clear()
+      return "all"
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : null
+      if (code === "EAGAIN" || code === "EWOULDBLOCK" || code === "EINTR") return "blocked"
+      // A reader that has gone does not come back; a full disk may have room again.
+      closed = code === "EPIPE" || code === "EBADF"
+      lost += countLines(bytes, page.start)
+      page.clear()
+      return "failed"
     }
   }
 
@@ -85,17 +83,27 @@ export function createSink(deps: SinkDeps): Sink {
     if (outcome === "all") confess()
   }
 
+  /** Whether there is room for so much more; if not, the line is lost. */
+  function admits(bytes: number): boolean {
+    if (closed) return false
+    if (page.length + bytes <= MOST) return true
+    lost += 1
+    return false
+  }
+
+  function added(): void {
+    if (page.length >= FULL && !blocked) run()
+    else arm()
+  }
+
   return {
     write(line) {
-      if (closed) return
-      if (buffer.length + line.length > MOST) {
-        lost += 1
-        return
-      }
-      buffer += line
-      if (buffer.length >= FULL && !blocked) run()
-      else arm()
+      if (!admits(line.length)) return
+      page.text(line)
+      added()
     },
+    open: () => (admits(0) ? page : null),
+    close: added,
     flush() {
       cancel?.()
       cancel = null
@@ -103,6 +111,20 @@ export function createSink(deps: SinkDeps): Sink {
       confess()
       if (drain() === "blocked") arm()
     },
+  }
+}
+
+/** Hands on each line by itself, at once. */
+export function lineSink(write: (line: string) => void): Sink {
+  const page = new Page()
+  return {
+    write,
+    open() {
+      page.clear()
+      return page
+    },
+    close: () => write(page.toString()),
+    flush() {},
   }
 }
 

@@ -1,17 +1,34 @@
 import type { Clock } from "../observe/clock.ts"
-import type { Log } from "../observe/ports.ts"
+import type { LineField, LineLog } from "../observe/ports.ts"
 import type { UsageEntry } from "../store/usage.ts"
 import type { AttemptRecord, Recorder, RequestRecord } from "./ports.ts"
 
 export interface RecorderDeps {
-  readonly log: Log
+  readonly log: LineLog
   readonly metrics: { attempt(record: AttemptRecord): void; finish(record: RequestRecord): void }
   readonly usage: { add(entry: UsageEntry): void }
   readonly clock: Clock
 }
 
+/** The line of a finished request; groups are what clients of a kind have in common. */
+const FIELDS: readonly LineField[] = [
+  "request_id",
+  ["status", "method", "path", "provider", "model", "stream", "end", "attempts"],
+  "credential",
+  ["key"],
+  "ms",
+  "first_byte_ms",
+  "queue_ms",
+  "bytes",
+  "input",
+  "output",
+  "cached",
+  ["address", "agent"],
+]
+
 /** Fans one request's facts out to the access log, the metrics and the usage kept over restarts. */
 export function createRecorder({ log, metrics, usage, clock }: RecorderDeps): Recorder {
+  const line = log.line("request", FIELDS)
   return {
     attempt(record) {
       metrics.attempt(record)
@@ -31,29 +48,31 @@ export function createRecorder({ log, metrics, usage, clock }: RecorderDeps): Re
     finish(record) {
       metrics.finish(record)
       usage.add(usageOf(record, clock.wall()))
+      const level = levelOf(record)
+      if (!line.shows(level)) return
       const { inbound, usage: tokens } = record
-      log[levelOf(record)]("request", {
-        request_id: inbound.id,
-        status: record.status,
-        method: inbound.method,
-        path: inbound.path,
-        provider: record.provider,
-        model: record.model,
-        stream: record.stream,
-        end: record.end,
-        attempts: record.attempts,
-        credential: record.credential,
-        key: inbound.principal,
-        ms: Math.round(record.durationMs),
-        first_byte_ms: record.firstByteMs === null ? null : Math.round(record.firstByteMs),
-        queue_ms: Math.round(record.queueMs),
-        bytes: record.bytes,
-        input: tokens?.input ?? null,
-        output: tokens?.output ?? null,
-        cached: tokens?.cached ?? null,
-        address: inbound.address,
-        agent: inbound.userAgent,
-      })
+      line.write(level, [
+        inbound.id,
+        record.status,
+        inbound.method,
+        inbound.path,
+        record.provider,
+        record.model,
+        record.stream,
+        record.end,
+        record.attempts,
+        record.credential,
+        inbound.principal,
+        Math.round(record.durationMs),
+        record.firstByteMs === null ? null : Math.round(record.firstByteMs),
+        Math.round(record.queueMs),
+        record.bytes,
+        tokens?.input ?? null,
+        tokens?.output ?? null,
+        tokens?.cached ?? null,
+        inbound.address,
+        inbound.userAgent,
+      ])
     },
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { maskEmail, redact } from "../../src/observe/redact.ts"
+import { evident, maskEmail, redact } from "../../src/observe/redact.ts"
 
 const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 const HEX = "0123456789abcdef"
@@ -180,5 +180,35 @@ describe("redact", () => {
   test("keeps error codes of upstream bodies readable", () => {
     const body = '{"error":{"code":"usage_limit_reached","message":"The usage limit has been reached","type":"x"}}'
     expect(redact(body)).toBe(body)
+  })
+})
+
+describe("a text that is evidently harmless", () => {
+  test("is left as it is, and needs neither quotes nor escapes", () => {
+    const parts = fc.constantFrom("sk", "rt", "ac", "t", "c", "k", "_", "-", "+", "oaistb", "x1", "ya29", "eyJ", "AIza")
+    const candidate = fc.oneof(
+      string(`${BASE64URL}+`, 0, 30),
+      fc.array(parts, { maxLength: 12 }).map((list) => list.join("")),
+      fc.tuple(fc.array(parts, { maxLength: 4 }), string(BASE64URL, 0, 12)).map(([list, rest]) => list.join("") + rest),
+      fc.string({ unit: "binary", maxLength: 25 }),
+    )
+    fc.assert(
+      fc.property(candidate, (text) => {
+        if (!evident(text)) return
+        expect(redact(text)).toBe(text)
+        expect(JSON.stringify(text)).toBe(`"${text}"`)
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  test("is what most ids and words are, and never a secret", () => {
+    for (const text of ["", "POST", "complete", "gemini-pro", "0SHEpGKDshwJOf6x", "a_b-c+d"]) {
+      expect(evident(text)).toBe(true)
+    }
+    for (const text of ["a b", "a.b", 'a"', "a\\", "é", "\n", "sk-", "rt_", "ac_", "x".repeat(24)]) {
+      expect(evident(text)).toBe(false)
+    }
+    fc.assert(fc.property(shaped, (secret) => !evident(secret)))
   })
 })

@@ -97,6 +97,48 @@ describe("the sink", () => {
     expect(it.lost).toEqual([10_000 - kept])
   })
 
+  test("keeps the order of lines given whole and lines put together in place, through a reader that takes little", () => {
+    const it = hand()
+    it.give(0)
+    let expected = ""
+    for (let index = 0; index < 20_000; index++) {
+      const line = `line ${index} ${"x".repeat(index % 50)}\n`
+      expected += line
+      if (index % 2 === 0) it.sink.write(line)
+      else {
+        it.sink.open()?.text(line)
+        it.sink.close()
+      }
+      if (index % 100 === 0) {
+        it.give(index % 3000)
+        it.tick()
+      }
+    }
+    it.give(Number.POSITIVE_INFINITY)
+    it.tick()
+    expect(it.written()).toBe(expected)
+    expect(it.lost).toEqual([])
+  })
+
+  test("has no place for a line where too much waits, or the reader has gone", () => {
+    const it = hand()
+    it.give(0)
+    it.sink.write("x".repeat(4 * 1024 * 1024))
+    it.sink.write("y")
+    expect(it.sink.open()).not.toBeNull()
+    it.sink.open()?.text("z\n")
+    it.sink.close()
+    expect(it.sink.open()).toBeNull()
+    it.give(Number.POSITIVE_INFINITY)
+    it.tick()
+    expect(it.lost).toEqual([2])
+    it.fail("EPIPE")
+    it.sink.write("a\n")
+    it.tick()
+    expect(it.sink.open()).toBeNull()
+    expect(it.lost).toEqual([2])
+  })
+
   test("survives a full disk, and counts what it cost", () => {
     const it = hand()
     it.fail("ENOSPC")

@@ -87,6 +87,7 @@ test("one end of a request reaches the log, the metrics and the usage", () => {
     durationMs: 5,
   }
   recorder.attempt(attempt)
+  expect(lines).toEqual([])
   recorder.attempt({ ...attempt, status: 429, cause: "quota", message: "limited" })
   recorder.finish(record())
   expect(counted).toEqual(["attempt ok", "attempt quota", "finish 200"])
@@ -97,4 +98,53 @@ test("one end of a request reaches the log, the metrics and the usage", () => {
   expect(logged).toContain('"first_byte_ms":20')
   expect(logged).toContain('"address":"192.0.2.7"')
   expect(logged.match(/attempt_failed/g)?.length).toBe(1)
+})
+
+test("the line of a request has the same fields in the same order, whatever is known of it", () => {
+  const lines: string[] = []
+  const recorder = createRecorder({
+    log: createLog({ level: "info", format: "json", write: (line) => void lines.push(line), now: () => NOW }),
+    metrics: { attempt() {}, finish() {} },
+    usage: { add() {} },
+    clock: { mono: () => 0, wall: () => NOW },
+  })
+  const finish = (more: Partial<RequestRecord>) => {
+    lines.length = 0
+    recorder.finish(record(more))
+    return lines.join("")
+  }
+  const client = '"key":"laptop","ms":100,'
+  const rest = '"address":"192.0.2.7","agent":"curl"}\n'
+  const whole =
+    '{"time":"2027-01-15T08:00:00.000Z","level":"info","event":"request","request_id":"r1","status":200,"method":"POST",' +
+    '"path":"/x/y","provider":"p","model":"m","stream":true,"end":"complete","attempts":2,"credential":7,' +
+    `${client}"first_byte_ms":20,"queue_ms":1,"bytes":500,"input":10,"output":5,"cached":4,${rest}`
+  expect(finish({})).toBe(whole)
+  expect(finish({})).toBe(whole)
+  expect(finish({ status: 429, end: "refused", credential: null, firstByteMs: null, usage: null, bytes: 12_345 })).toBe(
+    '{"time":"2027-01-15T08:00:00.000Z","level":"warn","event":"request","request_id":"r1","status":429,"method":"POST",' +
+      '"path":"/x/y","provider":"p","model":"m","stream":true,"end":"refused","attempts":2,"credential":null,' +
+      `${client}"first_byte_ms":null,"queue_ms":1,"bytes":12345,"input":null,"output":null,"cached":null,${rest}`,
+  )
+})
+
+test("a hidden line is not worked out", () => {
+  const recorder = createRecorder({
+    log: createLog({ level: "warn", format: "json", write: () => {} }),
+    metrics: { attempt() {}, finish() {} },
+    usage: { add() {} },
+    clock: { mono: () => 0, wall: () => NOW },
+  })
+  let asked = 0
+  const inbound = {
+    ...record().inbound,
+    get userAgent() {
+      asked += 1
+      return "curl"
+    },
+  }
+  recorder.finish(record({ inbound }))
+  expect(asked).toBe(0)
+  recorder.finish(record({ inbound, status: 500 }))
+  expect(asked).toBe(1)
 })
