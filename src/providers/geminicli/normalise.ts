@@ -2,7 +2,7 @@
  * What Cloud Code needs otherwise than the Gemini API takes it, as few changes as possible (spec 4.2, 11.17). Schemas, tools and
  * everything unknown stay as the client wrote them.
  */
-import type { Change, Path } from "./changes.ts"
+import type { Change } from "./changes.ts"
 import { isObject, type JsonObject } from "./json.ts"
 
 /** Members that hand-written bodies and Python's REST bodies spell in snake case, and what they hold. */
@@ -89,8 +89,24 @@ const REQUEST: Shape = {
   },
 }
 
+/** What a key means: the name it should have, null where it is right, and what its value holds. */
+interface Field {
+  readonly name: string | null
+  readonly inside: Fields | null
+}
+type Fields = ReadonlyMap<string, Field>
+
+function fieldsOf({ names, inside = {} }: Shape): Fields {
+  const fields = new Map<string, Field>()
+  for (const [key, shape] of Object.entries(inside)) fields.set(key, { name: null, inside: fieldsOf(shape) })
+  for (const [key, name] of Object.entries(names)) fields.set(key, { name, inside: fields.get(name)?.inside ?? null })
+  return fields
+}
+
+const FIELDS = fieldsOf(REQUEST)
+
 /** Members of a part that say something about its data but are none: upstream wants one data member in each part. */
-const ABOUT_DATA = new Set([
+const ABOUT_DATA: ReadonlySet<string> = new Set([
   "thought",
   "thoughtSignature",
   "thought_signature",
@@ -99,64 +115,73 @@ const ABOUT_DATA = new Set([
   "partMetadata",
 ])
 
-/** The changes that make `request` acceptable; none for nearly every body. */
-export function normalise(request: JsonObject): Change[] {
+/** The changes that make `request` acceptable; none for nearly every body, so that looking for them allocates next to nothing. */
+export function normalise(request: JsonObject): readonly Change[] {
   const changes: Change[] = []
-  rename(request, REQUEST, [], changes)
+  rename(request, FIELDS, [], changes)
   // The model is in the URL and in the envelope; here the field is unknown.
   if (Object.hasOwn(request, "model")) changes.push({ path: ["model"], op: "remove" })
-  const contents = request.contents
+  const { contents } = request
   if (Array.isArray(contents)) {
-    for (const [index, content] of contents.entries()) fixContent(content, ["contents", index], changes)
+    for (let index = 0; index < contents.length; index++) fixContent(contents[index], index, changes)
   }
-  for (const key of ["systemInstruction", "system_instruction"]) fixSystem(request, key, changes)
+  fixSystem(request, "systemInstruction", changes)
+  fixSystem(request, "system_instruction", changes)
   return changes
 }
 
-function rename(value: unknown, shape: Shape, path: Path, changes: Change[]): void {
+/** @param path where `value` stands; grows and shrinks on the way, so it is copied into what is kept */
+function rename(value: unknown, fields: Fields, path: (string | number)[], changes: Change[]): void {
   if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) if (isObject(item)) renameIn(item, shape, [...path, index], changes)
-  } else if (isObject(value)) renameIn(value, shape, path, changes)
+    for (let index = 0; index < value.length; index++) {
+      const item: unknown = value[index]
+      if (!isObject(item)) continue
+      path.push(index)
+      renameIn(item, fields, path, changes)
+      path.pop()
+    }
+  } else if (isObject(value)) renameIn(value, fields, path, changes)
 }
 
-/** A table's entry, and never what it inherits: keys are the client's. */
-const own = <T>(table: Readonly<Record<string, T>> | undefined, key: string): T | undefined =>
-  table !== undefined && Object.hasOwn(table, key) ? table[key] : undefined
-
-function renameIn(value: JsonObject, shape: Shape, path: Path, changes: Change[]): void {
-  for (const key of Object.keys(value)) {
-    const name = own(shape.names, key)
+function renameIn(value: JsonObject, fields: Fields, path: (string | number)[], changes: Change[]): void {
+  for (const key in value) {
+    const field = fields.get(key)
+    if (field === undefined) continue
+    const { name, inside } = field
     // Both spellings at once are the client's mistake, for the upstream to tell.
-    if (name !== undefined && !Object.hasOwn(value, name))
-      changes.push({ path: [...path, key], op: "rename", key: name })
-    const inner = own(shape.inside, name ?? key)
-    if (inner !== undefined) rename(value[key], inner, [...path, key], changes)
+    if (name !== null && !Object.hasOwn(value, name)) changes.push({ path: [...path, key], op: "rename", key: name })
+    if (inside === null) continue
+    path.push(key)
+    rename(value[key], inside, path, changes)
+    path.pop()
   }
 }
 
 /** Upstream: "required oneof field 'data' must have one initialized field" and "Please use a valid role". */
-function fixContent(content: unknown, path: Path, changes: Change[]): void {
+function fixContent(content: unknown, index: number, changes: Change[]): void {
   if (!isObject(content)) return
-  const parts = content.parts
+  const { parts, role } = content
   if (parts === undefined || parts === null || (Array.isArray(parts) && parts.every(isEmptyPart))) {
-    changes.push({ path, op: "remove" })
+    changes.push({ path: ["contents", index], op: "remove" })
     return
   }
-  fixParts(parts, [...path, "parts"], changes)
-  const role = content.role
+  fixParts(parts, "contents", index, changes)
   if (typeof role === "string" && role !== "") return
   const spoken = JSON.stringify(hasCall(parts) ? "model" : "user")
-  if (Object.hasOwn(content, "role")) changes.push({ path: [...path, "role"], op: "replace", json: spoken })
-  else changes.push({ path, op: "insert", member: `"role":${spoken}` })
+  if (Object.hasOwn(content, "role")) changes.push({ path: ["contents", index, "role"], op: "replace", json: spoken })
+  else changes.push({ path: ["contents", index], op: "insert", member: `"role":${spoken}` })
 }
 
-function fixParts(parts: unknown, path: Path, changes: Change[]): void {
+/** @param item of the list `top`; null where `top` is no list */
+function fixParts(parts: unknown, top: string, item: number | null, changes: Change[]): void {
   if (!Array.isArray(parts)) return
-  for (const [index, part] of parts.entries()) {
-    if (isEmptyPart(part)) changes.push({ path: [...path, index], op: "remove" })
+  for (let index = 0; index < parts.length; index++) {
+    const part: unknown = parts[index]
+    if (hasData(part)) continue
+    const path = item === null ? [top, "parts", index] : [top, item, "parts", index]
+    if (isEmptyPart(part)) changes.push({ path, op: "remove" })
     // Clients drop empty texts and keep the signature that came with them.
-    else if (isObject(part) && Object.keys(part).every((key) => ABOUT_DATA.has(key)))
-      changes.push({ path: [...path, index], op: "insert", member: '"text":""' })
+    else changes.push({ path, op: "insert", member: '"text":""' })
   }
 }
 
@@ -167,12 +192,23 @@ function fixSystem(request: JsonObject, key: string, changes: Change[]): void {
     return
   }
   const parts = isObject(system) ? system.parts : undefined
-  if (system === "" || typeof system === "string" || (Array.isArray(parts) && parts.every(isEmptyPart)))
+  if (typeof system === "string" || (Array.isArray(parts) && parts.every(isEmptyPart)))
     changes.push({ path: [key], op: "remove" })
-  else fixParts(parts, [key, "parts"], changes)
+  else fixParts(parts, key, null, changes)
 }
 
-const isEmptyPart = (part: unknown): boolean => part === null || (isObject(part) && Object.keys(part).length === 0)
+/** Whether nothing has to be done to a part; what is no object is the upstream's to refuse. */
+function hasData(part: unknown): boolean {
+  if (!isObject(part)) return part !== null
+  for (const key in part) if (!ABOUT_DATA.has(key)) return true
+  return false
+}
+
+function isEmptyPart(part: unknown): boolean {
+  if (!isObject(part)) return part === null
+  for (const _ in part) return false
+  return true
+}
 
 const hasCall = (parts: unknown): boolean =>
   Array.isArray(parts) && parts.some((part) => isObject(part) && ("functionCall" in part || "function_call" in part))

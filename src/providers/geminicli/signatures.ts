@@ -70,8 +70,10 @@ const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b
 
 /** The holes of a request that is about to be sent to `model`. */
 export function findHoles(model: string, request: JsonObject): readonly Hole[] {
+  const turns = modelTurns(request)
+  if (turns.length === 0) return NO_HOLES
   const holes: Hole[] = []
-  for (const [path, parts] of modelTurns(request)) {
+  for (const { path, parts } of turns) {
     let first = true
     for (const [index, part] of parts.entries()) {
       if (!isObject(part) || !isObject(part.functionCall)) continue
@@ -92,7 +94,7 @@ export function findHoles(model: string, request: JsonObject): readonly Hole[] {
 export function withoutSignatures(model: string, request: JsonObject): Change[] {
   const changes: Change[] = []
   const dummy = JSON.stringify(DUMMY_SIGNATURE)
-  for (const [path, parts] of modelTurns(request)) {
+  for (const { path, parts } of modelTurns(request)) {
     let first = true
     for (const [index, part] of parts.entries()) {
       if (!isObject(part)) continue
@@ -110,10 +112,24 @@ export function withoutSignatures(model: string, request: JsonObject): Change[] 
   return changes
 }
 
-function* modelTurns(request: JsonObject): Generator<[Path, readonly unknown[]]> {
-  for (const [index, content] of arrayOr(request.contents).entries()) {
-    if (isObject(content) && content.role === "model") yield [["contents", index, "parts"], arrayOr(content.parts)]
+interface Turn {
+  readonly path: Path
+  readonly parts: readonly unknown[]
+}
+
+const NO_TURNS: readonly Turn[] = []
+const NO_HOLES: readonly Hole[] = []
+
+function modelTurns({ contents }: JsonObject): readonly Turn[] {
+  if (!Array.isArray(contents)) return NO_TURNS
+  let turns: Turn[] | null = null
+  for (let index = 0; index < contents.length; index++) {
+    const content: unknown = contents[index]
+    if (!isObject(content) || content.role !== "model") continue
+    turns ??= []
+    turns.push({ path: ["contents", index, "parts"], parts: arrayOr(content.parts) })
   }
+  return turns ?? NO_TURNS
 }
 
 export class Signatures {
