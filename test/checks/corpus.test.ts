@@ -122,7 +122,8 @@ describe("bodies", () => {
   test.each(inputs("bodies").map((input) => [input.name, input] as const))("%s", (_, { bytes }) => {
     for (const verb of ["generateContent", "streamGenerateContent", "countTokens"] as const) {
       const form = verb === "streamGenerateContent" ? "sse" : "unary"
-      const parsed = parseRequest(bytes, { model: "gemini-2.5-pro", verb, form, sessions: ["s"], promptId: "p" })
+      const promptId = Uint8Array.of(0x70)
+      const parsed = parseRequest(bytes, { model: "gemini-2.5-pro", verb, form, sessions: ["s"], promptId })
       if (parsed.call !== null) expect(() => JSON.parse(text([parsed.call.request]))).not.toThrow()
     }
     orRefused(() => {

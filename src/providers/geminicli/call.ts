@@ -14,8 +14,8 @@ export interface GeminiCall extends CallBase {
   readonly request: Uint8Array
   /** Function calls to be given back their signatures, when it is known who serves. */
   readonly holes: readonly Hole[]
-  /** `user_prompt_id`: the same for every attempt of one request. */
-  readonly promptId: string
+  /** `user_prompt_id`, ASCII: the same for every attempt of one request. */
+  readonly promptId: Uint8Array
   /** What was left out or replaced after the upstream refused it, so that it is done once. */
   readonly amended: "none" | "signatures" | "count"
 }

@@ -1,4 +1,4 @@
-/** The Cloud Code envelope: `{"model","project","user_prompt_id","request"}` around a request, `{"response","traceId"}` around an answer. */
+/** The Cloud Code envelope of an answer: `{"response","traceId"}`. */
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -8,33 +8,6 @@ const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
-
-const ENCODER = new TextEncoder()
-
-/** The Cloud project goes out only if there is one (free tiers may have none). */
-export function wrapRequest(
-  head: { readonly model: string; readonly project: string; readonly promptId: string },
-  request: Uint8Array,
-): Uint8Array<ArrayBuffer> {
-  const project = head.project === "" ? "" : `"project":${JSON.stringify(head.project)},`
-  const prefix = ENCODER.encode(
-    `{"model":${JSON.stringify(head.model)},${project}"user_prompt_id":${JSON.stringify(head.promptId)},"request":`,
-  )
-  return framed(prefix, request)
-}
-
-/** countTokens takes no more than the request, which names the model itself. */
-export function wrapCount(request: Uint8Array): Uint8Array<ArrayBuffer> {
-  return framed(ENCODER.encode('{"request":'), request)
-}
-
-function framed(prefix: Uint8Array, value: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(prefix.length + value.length + 1)
-  bytes.set(prefix)
-  bytes.set(value, prefix.length)
-  bytes[bytes.length - 1] = CLOSE_BRACE
-  return bytes
-}
 
 /** Which member of the envelope is being read. */
 type Within = 0 | 1 | 2
@@ -69,6 +42,14 @@ export class EnvelopeReader {
   /** The `usageMetadata` object of the response; -1 if there is none. */
   usageStart = -1
   usageEnd = -1
+  /** Its counts; -1 where there is none. */
+  prompt = -1
+  toolPrompt = -1
+  said = -1
+  thought = -1
+  cached = -1
+  /** Some count is not written in plain digits: the object has to be parsed. */
+  oddCount = false
   /** An `error` instead of, or beside, the response. */
   error = false
   /** The response has a `responseId` of its own. */
@@ -83,7 +64,8 @@ export class EnvelopeReader {
   /** Reads `bytes[start, end)`. True if it is a whole object. */
   read(bytes: Uint8Array, start: number, end: number): boolean {
     this.responseStart = this.responseEnd = this.traceStart = this.traceEnd = this.usageStart = this.usageEnd = -1
-    this.error = this.named = this.answers = this.finished = this.signed = false
+    this.prompt = this.toolPrompt = this.said = this.thought = this.cached = -1
+    this.error = this.named = this.answers = this.finished = this.signed = this.oddCount = false
     let within: Within = NOTHING
     let inUsage = false
     let depth = 0
@@ -113,6 +95,8 @@ export class EnvelopeReader {
           if (depth === 1) within = this.envelopeKey(bytes, i + 1, length, after + 1)
           else if (depth === 2) {
             if (within === RESPONSE) inUsage = this.responseKey(bytes, i + 1, length, after + 1, end)
+          } else if (depth === 3) {
+            if (inUsage) this.usageKey(bytes, i + 1, length, after + 1, end)
           } else if (depth === 4) {
             if (length === 12 && within === RESPONSE && equals(bytes, i + 1, "finishReason")) this.finished = true
           } else if (depth === 7 && equals(bytes, i + 1, "thoughtSignature")) this.signed = true
@@ -153,6 +137,29 @@ export class EnvelopeReader {
     return NOTHING
   }
 
+  private usageKey(bytes: Uint8Array, at: number, length: number, value: number, end: number): void {
+    switch (length) {
+      case 16:
+        if (equals(bytes, at, "promptTokenCount")) this.prompt = this.countAt(bytes, value, end)
+        break
+      case 18:
+        if (equals(bytes, at, "thoughtsTokenCount")) this.thought = this.countAt(bytes, value, end)
+        break
+      case 20:
+        if (equals(bytes, at, "candidatesTokenCount")) this.said = this.countAt(bytes, value, end)
+        break
+      case 23:
+        if (equals(bytes, at, "cachedContentTokenCount")) this.cached = this.countAt(bytes, value, end)
+        else if (equals(bytes, at, "toolUsePromptTokenCount")) this.toolPrompt = this.countAt(bytes, value, end)
+    }
+  }
+
+  private countAt(bytes: Uint8Array, at: number, end: number): number {
+    const count = naturalAt(bytes, at, end)
+    if (count === -1) this.oddCount = true
+    return count
+  }
+
   /** Returns whether the value is the usage. */
   private responseKey(bytes: Uint8Array, at: number, length: number, value: number, end: number): boolean {
     switch (length) {
@@ -169,6 +176,28 @@ export class EnvelopeReader {
         return false
     }
   }
+}
+
+const DIGIT_0 = 0x30
+/** As many digits as are a safe integer whatever they say. */
+const MAX_DIGITS = 15
+
+/** A number written as one to 15 digits; -1 if the value is anything else. */
+function naturalAt(bytes: Uint8Array, at: number, end: number): number {
+  let i = at
+  while (i < end && isSpace(bytes[i])) i++
+  const from = i
+  let value = 0
+  while (i < end) {
+    const digit = (bytes[i] ?? 0) - DIGIT_0
+    if (digit < 0 || digit > 9) break
+    value = value * 10 + digit
+    i++
+  }
+  const digits = i - from
+  if (digits === 0 || digits > MAX_DIGITS || (digits > 1 && bytes[from] === DIGIT_0)) return -1
+  const next = bytes[i]
+  return i < end && (next === COMMA || next === CLOSE_BRACE || isSpace(next)) ? value : -1
 }
 
 /** The closing quote of a string some of whose bytes, up to `from`, were read already; -1 if it does not end. */

@@ -2,19 +2,21 @@
 import type { GeminicliSettings } from "../../config/types.ts"
 import type { ProviderDeps, ProviderModule } from "../../http/ports.ts"
 import { systemTimers, type Timers } from "../../observe/clock.ts"
-import type { Failure, Opened, Provider } from "../../relay/ports.ts"
+import type { Opened, Provider } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { GeminiCall } from "./call.ts"
+import { Context } from "./context.ts"
+import { EnvelopeReader } from "./envelope.ts"
 import { identify } from "./identity.ts"
 import { googleOAuth, refresh } from "./oauth.ts"
 import { quotaReader } from "./quota.ts"
 import { trimmed } from "./request.ts"
-import { AnswerAssembler, type AnswerContext, ARRAY_FRAME, SSE_FRAME, StreamFramer } from "./response.ts"
+import { AnswerAssembler, ARRAY_FRAME, SSE_FRAME, StreamFramer } from "./response.ts"
 import { routes } from "./routes.ts"
 import { Signatures } from "./signatures.ts"
 import { inArray, shape, tellRefusal } from "./tell.ts"
-import { send } from "./upstream.ts"
-import { explain, judge } from "./verdict.ts"
+import { Upstream } from "./upstream.ts"
+import { judge } from "./verdict.ts"
 
 export type { GeminiCall } from "./call.ts"
 
@@ -28,29 +30,31 @@ export function createGeminicli(
 ): ProviderModule<GeminiCall> {
   const { settings, fetcher, clock, random } = deps
   const signatures = new Signatures(clock)
+  const upstream = new Upstream({ fetcher, settings, signatures })
+  const around = { signatures, clock }
+  // Reading is done in one turn and leaves nothing behind: one reader serves all answers.
+  const envelope = new EnvelopeReader()
 
   function open(response: Response, sent: GeminiCall, lease: Lease): Opened {
     // What is kept as long as the answer runs must not keep the request's body.
     const call = sent.stream ? trimmed(sent) : sent
-    const context: AnswerContext = {
-      headers: response.headers,
-      learn: (bytes) => signatures.learn(call.model, lease.credential, bytes),
-      explain: (failure: Failure) => explain(failure, call, lease, clock.wall()),
-    }
+    const context = new Context(around, response.headers, call, lease)
     if (!call.stream) {
-      const assembler = new AnswerAssembler(call.verb !== "countTokens", context)
+      const assembler = new AnswerAssembler(call.verb !== "countTokens", context, envelope)
       return { mode: "unary", response, assembler, headers: new Headers(ARRAY_HEADERS) }
     }
     const [frame, headers] = call.form === "sse" ? [SSE_FRAME, SSE_HEADERS] : [ARRAY_FRAME, ARRAY_HEADERS]
-    return { mode: "stream", response, framer: new StreamFramer(frame, context), headers: new Headers(headers) }
+    return {
+      mode: "stream",
+      response,
+      framer: new StreamFramer(frame, context, { envelope }),
+      headers: new Headers(headers),
+    }
   }
 
   const provider: Provider<GeminiCall> = {
     name: "geminicli",
-    send: (lease, call, signal) => {
-      const { apiUrl, clientVersion } = settings.current
-      return send({ fetcher, apiUrl, clientVersion, signatures }, lease, call, signal)
-    },
+    send: (lease, call, signal) => upstream.send(lease, call, signal),
     open,
     judge: (failure, call, lease, context) => {
       const verdict = judge(failure, call, lease, context)

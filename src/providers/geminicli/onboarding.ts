@@ -106,7 +106,7 @@ export class Onboarding {
     try {
       const response = await this.deps.fetcher(url, {
         method: body === null ? "GET" : "POST",
-        headers: headersFor(this.token, this.deps.settings.current.clientVersion, null, "application/json"),
+        headers: headersFor(this.token, this.deps.settings.current.clientVersion),
         ...(body === null ? {} : { body }),
         signal: this.signal,
       })

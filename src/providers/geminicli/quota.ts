@@ -38,7 +38,7 @@ export function quotaReader({ settings, fetcher, clock }: QuotaDeps): QuotaReade
       try {
         const response = await fetcher(methodUrl(apiUrl, "retrieveUserQuota"), {
           method: "POST",
-          headers: headersFor(token, clientVersion, null, "application/json"),
+          headers: headersFor(token, clientVersion),
           // Without the project the numbers are another one's.
           body: JSON.stringify({ project: account }),
           signal,

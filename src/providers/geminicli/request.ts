@@ -3,10 +3,10 @@ import { isTooDeep } from "../../http/nesting.ts"
 import { sessionsOf } from "../../relay/sessions.ts"
 import type { Form, GeminiCall, Verb } from "./call.ts"
 import { type Change, locate } from "./changes.ts"
-import { wrapCount, wrapRequest } from "./envelope.ts"
 import { applyEdits, isObject, isObjectAt, type JsonObject, memberOf, skipSpace, textOr } from "./json.ts"
 import { normalise } from "./normalise.ts"
 import { findHoles, type Signatures, withoutSignatures } from "./signatures.ts"
+import type { Wrapper } from "./wrapper.ts"
 
 /** Strict: what is not UTF-8 is not JSON (RFC 8259 8.1). A BOM stays, and is refused by the parser. */
 const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -17,7 +17,7 @@ export interface Asked {
   readonly form: Form
   /** Names of the session that the client sent in headers. */
   readonly sessions: readonly string[]
-  readonly promptId: string
+  readonly promptId: Uint8Array
 }
 
 export type Parsed =
@@ -41,12 +41,8 @@ export function parseRequest(body: Uint8Array, asked: Asked): Parsed {
   if (value === undefined) return fail("invalid_json", "invalid JSON")
   if (!isObject(value)) return fail("invalid_request", "the request body must be a JSON object")
   const place = asked.verb === "countTokens" ? countedPart(body, value) : { bytes: body, value }
-  const changes = normalise(place.value)
-  if (asked.verb === "countTokens") changes.push(...countChanges(place.value, asked.model))
+  const changes = changesOf(place.value, asked)
   const named = textOr(place.value.session_id)
-  const session = asked.sessions[0]
-  if (session !== undefined && !Object.hasOwn(place.value, "session_id") && asked.verb !== "countTokens")
-    changes.push({ path: [], op: "insert", member: `"session_id":${JSON.stringify(session)}` })
   const request = changed(place.bytes, changes)
   const final = changes.length === 0 ? place.value : parseStrictly(request)
   return {
@@ -77,6 +73,14 @@ function changed(bytes: Uint8Array, changes: readonly Change[]): Uint8Array {
   return changes.length === 0 ? bytes : applyEdits(bytes, locate(bytes, skipSpace(bytes, 0), changes))
 }
 
+function changesOf(request: JsonObject, asked: Asked): readonly Change[] {
+  const changes = normalise(request)
+  if (asked.verb === "countTokens") return [...changes, ...countChanges(request, asked.model)]
+  const session = asked.sessions[0]
+  if (session === undefined || Object.hasOwn(request, "session_id")) return changes
+  return [...changes, { path: [], op: "insert", member: `"session_id":${JSON.stringify(session)}` }]
+}
+
 /** The Gemini API takes the request to count as the body or as its `generateContentRequest`. */
 function countedPart(bytes: Uint8Array, value: JsonObject): { bytes: Uint8Array; value: JsonObject } {
   for (const key of ["generateContentRequest", "generate_content_request"]) {
@@ -104,11 +108,14 @@ export function envelopeFor(
   call: GeminiCall,
   who: { readonly project: string; readonly credential: number },
   signatures: Signatures,
+  wrapper: Wrapper,
 ): Uint8Array<ArrayBuffer> {
-  if (call.verb === "countTokens") return wrapCount(call.request)
-  const filled = call.holes.length === 0 ? [] : signatures.fill(call.model, call.holes, who.credential)
-  const request = changed(call.request, filled)
-  return wrapRequest({ model: call.model, project: who.project, promptId: call.promptId }, request)
+  if (call.verb === "countTokens") return wrapper.count(call.request)
+  const request =
+    call.holes.length === 0
+      ? call.request
+      : changed(call.request, signatures.fill(call.model, call.holes, who.credential))
+  return wrapper.request({ model: call.model, project: who.project, promptId: call.promptId }, request)
 }
 
 /** The same call with no signature left that could be refused; null if there was nothing to change. */
@@ -149,9 +156,13 @@ export function trimmed(call: GeminiCall): GeminiCall {
   return { ...call, request: namesResources(call) ? A_RESOURCE : NOTHING }
 }
 
-/** Headers in which clients name their session, best first. */
-const SESSION_HEADERS = ["session-id", "session_id", "x-session-id"]
+const NO_SESSIONS: readonly string[] = []
 
-/** Names of the session that the client sent in headers. */
-export const sessionHeaders = (headers: Headers): readonly string[] =>
-  sessionsOf(SESSION_HEADERS.map((name) => headers.get(name)))
+/** Names of the session that the client sent in headers, best first. */
+export function sessionHeaders(headers: Headers): readonly string[] {
+  const named = headers.get("session-id")
+  const underscored = headers.get("session_id")
+  const own = headers.get("x-session-id")
+  if (named === null && underscored === null && own === null) return NO_SESSIONS
+  return sessionsOf([named, underscored, own])
+}

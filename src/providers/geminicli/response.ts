@@ -2,14 +2,16 @@
 import type { TokenUsage } from "../../observe/ports.ts"
 import type { Assembler, Failure, Framer } from "../../relay/ports.ts"
 import { MAX_FRAME_BYTES, SseScanner } from "../../relay/sse.ts"
+import type { QuotaWindow } from "../../store/types.ts"
 import { EnvelopeReader } from "./envelope.ts"
 import { readProblem } from "./errors.ts"
 import { isObject, parseJson } from "./json.ts"
-import { readUsage } from "./usage.ts"
+import { usageOf } from "./usage.ts"
 
 const ENCODER = new TextEncoder()
 const DECODER = new TextDecoder()
 const NONE = new Uint8Array(0)
+const NO_QUOTAS: readonly QuotaWindow[] = []
 const LF = 0x0a
 const SPACE = 0x20
 const CLOSE_BRACE = 0x7d
@@ -111,9 +113,15 @@ function writeResponse(envelope: EnvelopeReader, bytes: Uint8Array, out: Output)
 }
 const CLOSING = Uint8Array.of(CLOSE_BRACE)
 
+export interface FramerOptions {
+  readonly maxFrameBytes?: number
+  /** May serve any number of framers and assemblers: nothing that is needed stays in it between two calls. */
+  readonly envelope?: EnvelopeReader
+}
+
 /** A stream of envelopes, unwrapped and framed anew: one write per upstream chunk, whole frames only. */
 export class StreamFramer implements Framer {
-  readonly quotas = []
+  readonly quotas = NO_QUOTAS
   readonly plan = null
   /** Clients of this API never name an answer, so there is nothing to remember it by. */
   readonly responseId = null
@@ -123,23 +131,24 @@ export class StreamFramer implements Framer {
   events = 0
   failure: Failure | null = null
   lateError: string | null = null
+  usage: TokenUsage | null = null
   incomplete = false
 
   readonly #scanner: SseScanner
-  readonly #envelope = new EnvelopeReader()
+  readonly #envelope: EnvelopeReader
   readonly #out = new Output()
   #started = false
   #finished = false
   #ended = false
-  #usage: Uint8Array | null = null
   #odd: Uint8Array[] = []
   #oddBytes = 0
 
   constructor(
     private readonly frame: Frame,
     private readonly context: AnswerContext,
-    maxFrameBytes: number = MAX_FRAME_BYTES,
+    { maxFrameBytes = MAX_FRAME_BYTES, envelope = new EnvelopeReader() }: FramerOptions = {},
   ) {
+    this.#envelope = envelope
     this.keepAlive = frame.keepAlive
     this.#scanner = new SseScanner(maxFrameBytes)
   }
@@ -147,10 +156,6 @@ export class StreamFramer implements Framer {
   /** The last candidate has finished; a chunk with the usage may follow. */
   get whole(): boolean {
     return this.#finished
-  }
-
-  get usage(): TokenUsage | null {
-    return this.#usage === null ? null : readUsage(this.#usage)
   }
 
   push(chunk: Uint8Array): Uint8Array | null {
@@ -214,7 +219,7 @@ export class StreamFramer implements Framer {
     this.#out.add(this.frame.after)
     if (envelope.answers && this.phase === "opening") this.phase = "flowing"
     if (envelope.finished) this.#finished = true
-    if (envelope.usageEnd !== -1) this.#usage = bytes.subarray(envelope.usageStart, envelope.usageEnd)
+    if (envelope.usageEnd !== -1) this.usage = usageOf(envelope, bytes)
     if (envelope.signed) this.context.learn(bytes.subarray(envelope.responseStart, envelope.responseEnd))
   }
 
@@ -264,29 +269,36 @@ export class StreamFramer implements Framer {
 
 /** A whole answer, unwrapped at its end. */
 export class AnswerAssembler implements Assembler {
-  readonly quotas = []
+  readonly quotas = NO_QUOTAS
   readonly plan = null
   readonly responseId = null
   readonly lateError = null
   readonly failure = null
   readonly done = false
   usage: TokenUsage | null = null
-  readonly #chunks: Uint8Array[] = []
+  /** Most answers come in one piece. */
+  #first: Uint8Array = NONE
+  #chunks: Uint8Array[] | null = null
 
   /** @param wrapped whether the answer stands in an envelope (countTokens has none) */
   constructor(
     private readonly wrapped: boolean,
     private readonly context: AnswerContext,
+    private readonly envelope: EnvelopeReader = new EnvelopeReader(),
   ) {}
 
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk)
+    if (this.#first === NONE) this.#first = chunk
+    else {
+      this.#chunks ??= [this.#first]
+      this.#chunks.push(chunk)
+    }
   }
 
   finish(): { readonly body: Uint8Array; readonly status: number } | Failure {
-    const bytes = this.#chunks.length === 1 ? (this.#chunks[0] ?? NONE) : Buffer.concat(this.#chunks)
+    const bytes = this.#chunks === null ? this.#first : Buffer.concat(this.#chunks)
     if (bytes.length === 0) return { kind: "empty" }
-    const envelope = new EnvelopeReader()
+    const { envelope } = this
     const whole = envelope.read(bytes, 0, bytes.length)
     if (whole && !envelope.error) {
       if (!this.wrapped && isObject(parseJson(DECODER.decode(bytes)))) return { body: bytes, status: 200 }
@@ -300,7 +312,7 @@ export class AnswerAssembler implements Assembler {
 
   #unwrap(envelope: EnvelopeReader, bytes: Uint8Array): { body: Uint8Array; status: number } | Failure {
     if (!envelope.answers) return { kind: "empty" }
-    if (envelope.usageEnd !== -1) this.usage = readUsage(bytes.subarray(envelope.usageStart, envelope.usageEnd))
+    this.usage = usageOf(envelope, bytes)
     if (envelope.signed) this.context.learn(bytes.subarray(envelope.responseStart, envelope.responseEnd))
     // Nothing to add: the value is where it lies.
     if (!gainsId(envelope)) return { body: bytes.subarray(envelope.responseStart, envelope.responseEnd), status: 200 }

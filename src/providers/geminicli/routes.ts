@@ -13,6 +13,7 @@ import type { Live, Random } from "../../observe/clock.ts"
 import type { Relay } from "../../relay/ports.ts"
 import type { GeminiCall, Verb } from "./call.ts"
 import { modelList, modelOf, openaiModelList } from "./models.ts"
+import { promptId } from "./prompt-id.ts"
 import { parseRequest, sessionHeaders } from "./request.ts"
 import { formOf, PREFIX, pathFault, splitModelPath, verbFault, verbOf } from "./target.ts"
 import { inArray, shape } from "./tell.ts"
@@ -33,19 +34,9 @@ const arrayShape: ErrorShape = (fault) => inArray(shape(fault))
 const json = (value: unknown): Response =>
   new Response(JSON.stringify(value), { headers: { "content-type": "application/json; charset=UTF-8" } })
 
-/** `user_prompt_id`: 16 random bytes in hex; names the prompt for the upstream, nothing else. */
-function promptId(random: Random): string {
-  let id = ""
-  for (let i = 0; i < 4; i++)
-    id += Math.floor(random() * 2 ** 32)
-      .toString(16)
-      .padStart(8, "0")
-  return id
-}
-
 /** `application/json`, with or without parameters. */
 const isJsonType = (type: string | null): boolean =>
-  type !== null && /^\s*application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)
+  type === "application/json" || (type !== null && /^\s*application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type))
 
 export function routes(deps: RouteDeps): AnyElysia {
   const { settings, relay, random } = deps
@@ -69,11 +60,15 @@ export function routes(deps: RouteDeps): AnyElysia {
     return generate(c, target.model, verb)
   }
 
-  async function generate(c: ApiContext, model: string, verb: Verb): Promise<Response> {
-    const form = formOf(verb, c.query)
+  async function generate(c: ApiContext, named: string, verb: Verb): Promise<Response> {
+    // Only streams have two forms, and a query costs as much to take apart as a small body.
+    const form = verb === "streamGenerateContent" ? formOf(c.query) : "unary"
     try {
-      if (!settings.current.modelList.includes(model))
-        refuse({ kind: "invalid_request", message: `unsupported model: ${shown(model)}` })
+      const listed = settings.current.modelList.indexOf(named)
+      // The list's own text: the same one for every request, so that tables by model need not hash it again.
+      const model =
+        settings.current.modelList[listed] ??
+        refuse({ kind: "invalid_request", message: `unsupported model: ${shown(named)}` })
       if (!allowsModel(c.principal, model))
         refuse({ kind: "forbidden", message: `The key may not use model ${model}.` })
       if (!isJsonType(c.request.headers.get("content-type")))

@@ -24,6 +24,7 @@ export function splitModelPath(rest: string): ModelPath | null {
 }
 
 function decode(text: string): string | null {
+  if (!text.includes("%")) return text
   try {
     return decodeURIComponent(text)
   } catch {
@@ -31,9 +32,8 @@ function decode(text: string): string | null {
   }
 }
 
-/** How the answer of a verb is framed: `alt=sse` decides for streams, any other form is one JSON array (spec 4.6). */
-export function formOf(verb: Verb, query: URLSearchParams): Form {
-  if (verb !== "streamGenerateContent") return "unary"
+/** How a stream is framed: `alt=sse` decides, any other form is one JSON array (spec 4.6). */
+export function formOf(query: URLSearchParams): Form {
   return (query.get("alt") ?? query.get("$alt")) === "sse" ? "sse" : "array"
 }
 

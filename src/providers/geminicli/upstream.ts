@@ -1,9 +1,11 @@
 /** Requests to Cloud Code: URLs, headers, sending. */
+import type { Live } from "../../observe/clock.ts"
 import type { Fetcher } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { GeminiCall, Verb } from "./call.ts"
 import { envelopeFor } from "./request.ts"
 import type { Signatures } from "./signatures.ts"
+import { Wrapper } from "./wrapper.ts"
 
 const PLATFORM = `(${process.platform}; ${process.arch})`
 
@@ -14,50 +16,76 @@ const visible = (text: string): string => text.replace(/[^\x21-\x7e]/g, "?")
 export const userAgent = (version: string, model: string | null): string =>
   `GeminiCLI/${version}${model === null ? "" : `/${visible(model)}`} ${PLATFORM}`
 
-const METHODS: Readonly<Record<Verb, string>> = {
-  generateContent: "generateContent",
-  streamGenerateContent: "streamGenerateContent?alt=sse",
-  countTokens: "countTokens",
-}
-
 /** @param method a method of Cloud Code, never text of a client */
 export const methodUrl = (apiUrl: string, method: string): string => `${apiUrl}/v1internal:${method}`
 
 /** Headers of every call with a credential; nothing of the client's is passed on. */
-export const headersFor = (
-  token: string,
-  version: string,
-  model: string | null,
-  accept: string,
-): Record<string, string> => ({
+const headersOf = (token: string, agent: string, accept: string): Record<string, string> => ({
   authorization: `Bearer ${token}`,
   "content-type": "application/json",
   accept,
-  "user-agent": userAgent(version, model),
+  "user-agent": agent,
 })
 
-/** Rejects with what the fetcher rejects with. */
-export function send(
-  deps: {
-    readonly fetcher: Fetcher
-    readonly apiUrl: string
-    readonly clientVersion: string
-    readonly signatures: Signatures
-  },
-  lease: Lease,
-  call: GeminiCall,
-  signal: AbortSignal,
-): Promise<Response> {
-  const who = { project: lease.identity.account, credential: lease.credential }
-  return deps.fetcher(methodUrl(deps.apiUrl, METHODS[call.verb]), {
-    method: "POST",
-    headers: headersFor(
-      lease.token,
-      deps.clientVersion,
-      call.model,
-      call.stream ? "text/event-stream" : "application/json",
-    ),
-    body: envelopeFor(call, who, deps.signatures),
-    signal,
-  })
+export const headersFor = (token: string, version: string): Record<string, string> =>
+  headersOf(token, userAgent(version, null), "application/json")
+
+interface Settings {
+  readonly apiUrl: string
+  readonly clientVersion: string
 }
+
+export interface UpstreamDeps {
+  readonly fetcher: Fetcher
+  readonly settings: Live<Settings>
+  readonly signatures: Signatures
+}
+
+/** Cloud Code as the relay sends to it. What requests have in common is made once per settings; a token is never kept. */
+export class Upstream {
+  readonly #deps: UpstreamDeps
+  readonly #wrapper = new Wrapper()
+  #settings: Settings
+  #urls: Readonly<Record<Verb, string>>
+  /** By model; as many as the settings list. */
+  readonly #agents = new Map<string, string>()
+
+  constructor(deps: UpstreamDeps) {
+    this.#deps = deps
+    this.#settings = deps.settings.current
+    this.#urls = urlsOf(this.#settings)
+  }
+
+  /** Rejects with what the fetcher rejects with. */
+  send(lease: Lease, call: GeminiCall, signal: AbortSignal): Promise<Response> {
+    const { fetcher, settings, signatures } = this.#deps
+    if (this.#settings !== settings.current) this.#reload(settings.current)
+    const who = { project: lease.identity.account, credential: lease.credential }
+    return fetcher(this.#urls[call.verb], {
+      method: "POST",
+      headers: headersOf(lease.token, this.#agent(call.model), call.stream ? "text/event-stream" : "application/json"),
+      body: envelopeFor(call, who, signatures, this.#wrapper),
+      signal,
+    })
+  }
+
+  #reload(settings: Settings): void {
+    this.#settings = settings
+    this.#urls = urlsOf(settings)
+    this.#agents.clear()
+  }
+
+  #agent(model: string): string {
+    const known = this.#agents.get(model)
+    if (known !== undefined) return known
+    const agent = userAgent(this.#settings.clientVersion, model)
+    this.#agents.set(model, agent)
+    return agent
+  }
+}
+
+const urlsOf = ({ apiUrl }: Settings): Readonly<Record<Verb, string>> => ({
+  generateContent: methodUrl(apiUrl, "generateContent"),
+  streamGenerateContent: methodUrl(apiUrl, "streamGenerateContent?alt=sse"),
+  countTokens: methodUrl(apiUrl, "countTokens"),
+})

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import { EnvelopeReader } from "../../../src/providers/geminicli/envelope.ts"
+import { usageOf } from "../../../src/providers/geminicli/usage.ts"
 import { bytes } from "./support.ts"
 
 const part = fc.oneof(
@@ -91,5 +92,52 @@ describe("reading an answer's envelope", () => {
     const bare = bytes("{}")
     reader.read(bare, 0, bare.length)
     expect({ ...reader }).toEqual({ ...new EnvelopeReader() })
+  })
+})
+
+describe("the counts of an answer", () => {
+  const NAMES = [
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "cachedContentTokenCount",
+  ] as const
+  const usageIn = (json: string) => {
+    const data = bytes(json)
+    const reader = new EnvelopeReader()
+    expect(reader.read(data, 0, data.length)).toBe(true)
+    return usageOf(reader, data)
+  }
+  const number = fc.oneof(
+    fc.nat().map(String),
+    fc.constantFrom("0", "-1", "1.0", "1.5", "2e3", "null", '"7"', "[1]", "{}", "999999999999999", "1e400"),
+    fc.constantFrom("9007199254740991", "9007199254740992", "12345678901234567890"),
+  )
+
+  test("are what JSON.parse reads, however they are written", () => {
+    const count = (value: unknown): number | null =>
+      typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null
+    const member = fc.tuple(fc.constantFrom(...NAMES, "totalTokenCount", "thoughtsTokenFound"), number)
+    fc.assert(
+      fc.property(fc.array(member, { maxLength: 8 }), fc.constantFrom("", " ", "\n\t"), (members, space) => {
+        const usage = `{${space}${members.map(([key, text]) => `"${key}"${space}:${space}${text}${space}`).join(",")}}`
+        const found = usageIn(`{"response":{"usageMetadata":${space}${usage}${space}}}`)
+        const plain = JSON.parse(usage)
+        const [prompt = null, tool = null, said = null, reasoning = null, cached = null] = NAMES.map((name) =>
+          count(plain[name]),
+        )
+        const sum = (a: number | null, b: number | null) => (a === null ? b : a + (b ?? 0))
+        expect(found).toEqual({ input: sum(prompt, tool), output: sum(said, reasoning), cached, reasoning })
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test("are none where there is no usage, or where it is no object", () => {
+    expect(usageIn('{"response":{"candidates":[]}}')).toBeNull()
+    expect(usageIn('{"response":{"usageMetadata":7}}')).toBeNull()
+    expect(usageIn('{"response":{"usageMetadata":{"promptTokenCount":007}}}')).toBeNull()
+    expect(usageIn('{"response":{"other":{"promptTokenCount":7}}}')).toBeNull()
   })
 })

@@ -10,6 +10,7 @@ import {
 } from "../../../src/providers/geminicli/request.ts"
 import { Signatures } from "../../../src/providers/geminicli/signatures.ts"
 import { judge } from "../../../src/providers/geminicli/verdict.ts"
+import { Wrapper } from "../../../src/providers/geminicli/wrapper.ts"
 import { bytes, callOf, contextOf, hello, leaseOf, status, text } from "./support.ts"
 
 const asked = {
@@ -17,11 +18,11 @@ const asked = {
   verb: "generateContent",
   form: "unary",
   sessions: [],
-  promptId: "prompt-1",
+  promptId: bytes("prompt-1"),
 } as const
 const who = { project: "the-project", credential: 1 }
 const sent = (body: unknown, over: Parameters<typeof callOf>[1] = {}) =>
-  text(envelopeFor(callOf(body, { ...asked, ...over }), who, new Signatures(systemClock)))
+  text(envelopeFor(callOf(body, { ...asked, ...over }), who, new Signatures(systemClock), new Wrapper()))
 const faultOf = (body: string | Uint8Array) =>
   parseRequest(typeof body === "string" ? bytes(body) : body, asked).fault?.kind ?? null
 
@@ -35,7 +36,7 @@ describe("the envelope around a request", () => {
 
   test("leaves the project out where the account has none", () => {
     const call = callOf(hello, asked)
-    const envelope = text(envelopeFor(call, { ...who, project: "" }, new Signatures(systemClock)))
+    const envelope = text(envelopeFor(call, { ...who, project: "" }, new Signatures(systemClock), new Wrapper()))
     expect(Object.keys(JSON.parse(envelope))).toEqual(["model", "user_prompt_id", "request"])
   })
 

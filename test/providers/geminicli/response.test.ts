@@ -42,7 +42,7 @@ interface Result {
 }
 
 function run(chunks: readonly (string | Uint8Array)[], frame = SSE_FRAME, fault: Failure | null = null): Result {
-  const framer = new StreamFramer(frame, context, 1_000_000)
+  const framer = new StreamFramer(frame, context, { maxFrameBytes: 1_000_000 })
   let out = ""
   let writes = 0
   const add = (data: Uint8Array | null) => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import type { Clock } from "../../../src/observe/clock.ts"
 import { envelopeFor } from "../../../src/providers/geminicli/request.ts"
 import { callKey, DUMMY_SIGNATURE, findHoles, Signatures } from "../../../src/providers/geminicli/signatures.ts"
+import { Wrapper } from "../../../src/providers/geminicli/wrapper.ts"
 import { bytes, callOf, text } from "./support.ts"
 
 const G3 = "gemini-3-pro-preview"
@@ -17,7 +18,7 @@ function clockAt(): Clock & { now: number } {
 
 const partsSent = (body: object, signatures: Signatures, over: { model?: string; credential?: number } = {}) => {
   const asked = callOf(body, { model: over.model ?? G3 })
-  const envelope = envelopeFor(asked, { project: "p", credential: over.credential ?? 1 }, signatures)
+  const envelope = envelopeFor(asked, { project: "p", credential: over.credential ?? 1 }, signatures, new Wrapper())
   const { contents } = JSON.parse(text(envelope)).request
   return contents
     .slice(1)
@@ -92,7 +93,12 @@ describe("a function call that lost its signature", () => {
     const json =
       '{"contents":[{"role":"model","parts":[ {"functionCall":{"name":"f","args":{"id":12345678901234567890}}}]}]}'
     const envelope = text(
-      envelopeFor(callOf(json, { model: G3 }), { project: "p", credential: 1 }, new Signatures(clockAt())),
+      envelopeFor(
+        callOf(json, { model: G3 }),
+        { project: "p", credential: 1 },
+        new Signatures(clockAt()),
+        new Wrapper(),
+      ),
     )
     expect(envelope).toContain(
       json.replace('{"functionCall"', `{"thoughtSignature":"${DUMMY_SIGNATURE}","functionCall"`),

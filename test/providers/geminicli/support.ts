@@ -25,7 +25,7 @@ export function callOf(body: unknown, asked: Partial<Asked> = {}): GeminiCall {
     verb: "streamGenerateContent",
     form: "sse",
     sessions: [],
-    promptId: "prompt",
+    promptId: bytes("prompt"),
     ...asked,
   })
   if (parsed.call === null) throw new Error(`the body was refused: ${parsed.fault.message}`)
