@@ -46,6 +46,8 @@ export async function buildExecutable(options: BuildOptions): Promise<void> {
         ...(options.target === null ? {} : { target: options.target }),
       },
       format: "esm",
+      // What is imported dynamically becomes a file of its own: in one file all of it would be decoded at each start, twice.
+      splitting: true,
       minify: true,
       bytecode: true,
       // Embedded: stack traces name the real file and line without a .map file beside the executable.

@@ -6,15 +6,11 @@ const argv = process.argv.slice(2)
 // Before anything is opened: replaces the process image once, keeping the PID (spec platform T5).
 liftRequestLimit(argv, process)
 
-// Loaded only now, so that the image that is replaced at once has nothing to load: it would cost a start as much again.
-const [{ commands }, { createIo }, { run }] = await Promise.all([
-  import("./cli/commands.ts"),
-  import("./cli/io.ts"),
-  import("./cli/run.ts"),
-])
+// Loaded only now, so that the image that is replaced at once has nothing to load.
+const [{ createIo }, { run }] = await Promise.all([import("./cli/io.ts"), import("./cli/run.ts")])
 
 const io = createIo(process)
-const code = await run(argv, io, commands)
+const code = await run(argv, io)
 // A pipe may not have taken everything yet.
 await io.flush()
 process.exit(code)

@@ -1,4 +1,3 @@
-import { createInterface } from "node:readline/promises"
 import type { Io } from "./command.ts"
 import { VERSION } from "./version.ts"
 
@@ -35,7 +34,10 @@ export function createIo(target: NodeJS.Process): ProcessIo {
     get rows() {
       return target.stdout.rows ?? 24
     },
-    interactive: target.stdin.isTTY === true && target.stderr.isTTY === true,
+    // Made when it is asked for: a server that starts never looks at its input.
+    get interactive() {
+      return target.stdin.isTTY === true && target.stderr.isTTY === true
+    },
     out: (text) => write(target.stdout, text),
     err: (text) => write(target.stderr, text),
     async flush() {
@@ -43,6 +45,7 @@ export function createIo(target: NodeJS.Process): ProcessIo {
     },
     readInput: () => Bun.stdin.text(),
     async readLine(prompt, signal) {
+      const { createInterface } = await import("node:readline/promises")
       const lines = createInterface({ input: target.stdin, output: target.stderr })
       const { promise: ended, resolve: end } = Promise.withResolvers<null>()
       lines.once("close", () => end(null))

@@ -1,12 +1,17 @@
 import { exitMeaning } from "../observe/exit.ts"
-import type { Command, Io } from "./command.ts"
+import type { Io } from "./command.ts"
 import { helpText } from "./help.ts"
 import { parseCommandLine } from "./parse.ts"
+import { serve } from "./serve.ts"
 
 const USAGE = 64
 
 /** Runs one command line to its exit code. Throws only what is a bug. */
-export async function run(argv: readonly string[], io: Io, commands: readonly Command[]): Promise<number> {
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  // A server's start, which is waited for, loads no other command; what is no command line of its needs the whole table.
+  const serving = parseCommandLine(argv, [serve])
+  if (serving.kind === "run") return serving.command.run(serving.input, io)
+  const { commands } = await import("./commands.ts")
   const parsed = parseCommandLine(argv, commands)
   switch (parsed.kind) {
     case "version":
