@@ -39,7 +39,7 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
   return new Elysia()
     .post(
       RESPONSES,
-      api((context) => serve(context, "responses", deps)),
+      api((context) => serve(context, "responses", deps), { method: "POST", path: RESPONSES }),
       UNPARSED,
     )
     .get(

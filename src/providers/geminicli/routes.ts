@@ -101,7 +101,7 @@ export function routes(deps: RouteDeps): AnyElysia {
       raw,
     )
     .get(`${PREFIX}/models/*`, tools.api(getModel), raw)
-    .post(`${PREFIX}/models/*`, tools.api(postModel), raw)
+    .post(`${PREFIX}/models/*`, tools.api(postModel, { method: "POST", path: `${PREFIX}/models/*` }), raw)
     .all(`${PREFIX}/models`, tools.api(wrongMethod("GET, HEAD")), raw)
     .all(`${PREFIX}/openai/models`, tools.api(wrongMethod("GET, HEAD")), raw)
     .all(`${PREFIX}/models/*`, tools.api(wrongMethod("GET, HEAD, POST")), raw)
