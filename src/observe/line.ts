@@ -1,7 +1,6 @@
 /** Lines whose fields are known beforehand, as JSON: put together from bytes that are kept, without objects or strings of their own. */
 import type { Cleaner } from "./cleaner.ts"
 import { perSecond, sinceSecond, utcSecond } from "./format.ts"
-import type { Page } from "./page.ts"
 import type { LineField, LineValue, LogLevel } from "./ports.ts"
 import { evident } from "./redact.ts"
 import type { Sink } from "./sink.ts"
@@ -11,42 +10,6 @@ export type LineFormat = (level: LogLevel, values: readonly LineValue[]) => void
 
 const encoder = new TextEncoder()
 const END = encoder.encode("}\n")
-
-/** A part of a line: writes its fields, whose values begin `at` somewhere. */
-interface Part {
-  write(page: Page, values: readonly LineValue[], at: number): void
-  readonly fields: number
-}
-
-/** One field whose value is another in each line. */
-class Single implements Part {
-  readonly fields = 1
-  private readonly head: Uint8Array
-  private readonly quotedHead: Uint8Array
-
-  constructor(
-    name: string,
-    private readonly cleaner: Cleaner,
-  ) {
-    this.head = encoder.encode(`,"${name}":`)
-    this.quotedHead = encoder.encode(`,"${name}":"`)
-  }
-
-  write(page: Page, values: readonly LineValue[], at: number): void {
-    const value = values[at] ?? null
-    if (typeof value === "number") {
-      page.piece(this.head)
-      page.number(value)
-    } else if (typeof value === "string" && evident(value)) {
-      page.piece(this.quotedHead)
-      page.ascii(value)
-      page.ascii('"')
-    } else {
-      page.piece(this.head)
-      page.text(JSON.stringify(typeof value === "string" ? this.cleaner.text(value) : value))
-    }
-  }
-}
 
 /** Places for the values of a group; newcomers take the place of those they meet there. */
 const PLACES = 128
@@ -71,8 +34,8 @@ function placeOf(values: readonly LineValue[], from: number, to: number): number
 }
 
 /** Fields whose values mostly come together again: the bytes of all of them are kept. */
-class Group implements Part {
-  readonly fields: number
+class Group {
+  private readonly fields: number
   private readonly kept: (Kept | null)[] = new Array(PLACES).fill(null)
   private last: Kept | null = null
 
@@ -83,9 +46,10 @@ class Group implements Part {
     this.fields = names.length
   }
 
-  write(page: Page, values: readonly LineValue[], at: number): void {
+  /** The names and values from `at` on, as JSON has them. */
+  bytes(values: readonly LineValue[], at: number): Uint8Array {
     const { last } = this
-    page.piece(last !== null && this.matches(last, values, at) ? last.bytes : this.bytesOf(values, at))
+    return last !== null && this.matches(last, values, at) ? last.bytes : this.turn(values, at)
   }
 
   private matches(kept: Kept, values: readonly LineValue[], at: number): boolean {
@@ -95,7 +59,7 @@ class Group implements Part {
     return true
   }
 
-  private bytesOf(values: readonly LineValue[], at: number): Uint8Array {
+  private turn(values: readonly LineValue[], at: number): Uint8Array {
     const place = placeOf(values, at, at + this.fields)
     const kept = this.kept[place] ?? null
     if (kept === null || !this.matches(kept, values, at)) return this.learn(values, at, place)
@@ -122,15 +86,38 @@ class Group implements Part {
   }
 }
 
+/** What stands in a line for one field, or for a group of them. */
+interface Part {
+  /** Where its values begin. */
+  readonly at: number
+  readonly group: Group | null
+  /** What stands before a field's value: as it is, and with a quotation mark. */
+  readonly head: Uint8Array
+  readonly quoted: Uint8Array
+}
+
+function partsOf(fields: readonly LineField[], cleaner: Cleaner): readonly Part[] {
+  let at = 0
+  return fields.map((field) => {
+    const single = typeof field === "string"
+    const part: Part = {
+      at,
+      group: single ? null : new Group(field, cleaner),
+      head: encoder.encode(`,"${single ? field : ""}":`),
+      quoted: encoder.encode(`,"${single ? field : ""}":"`),
+    }
+    at += single ? 1 : field.length
+    return part
+  })
+}
+
 /** The same lines as the JSON format writes. Names must be clean. */
 export function createJsonLine(
   event: string,
   fields: readonly LineField[],
   { sink, now, cleaner }: { readonly sink: Sink; readonly now: () => number; readonly cleaner: Cleaner },
 ): LineFormat {
-  const parts: readonly Part[] = fields.map((field) =>
-    typeof field === "string" ? new Single(field, cleaner) : new Group(field, cleaner),
-  )
+  const parts = partsOf(fields, cleaner)
   const second = perSecond((ms) => encoder.encode(`{"time":"${utcSecond(ms)}.`))
   const head = (level: LogLevel) =>
     encoder.encode(`Z","level":"${level}","event":${JSON.stringify(cleaner.text(event))}`)
@@ -148,10 +135,24 @@ export function createJsonLine(
     page.piece(second(ms))
     page.padded(sinceSecond(ms))
     page.piece(heads[level])
-    let at = 0
-    for (const part of parts) {
-      part.write(page, values, at)
-      at += part.fields
+    for (const { at, group, head, quoted } of parts) {
+      if (group !== null) {
+        page.piece(group.bytes(values, at))
+        continue
+      }
+      const value = values[at] ?? null
+      if (typeof value === "number") {
+        page.piece(head)
+        page.number(value)
+      } else if (typeof value === "string" && evident(value)) {
+        page.piece(quoted)
+        page.ascii(value)
+        page.ascii('"')
+      } else {
+        page.piece(head)
+        if (typeof value === "string") page.text(JSON.stringify(cleaner.text(value)))
+        else page.ascii(String(value))
+      }
     }
     page.piece(END)
     sink.close()
