@@ -6,6 +6,7 @@ import type { QuotaWindow } from "../../store/types.ts"
 import { EnvelopeReader } from "./envelope.ts"
 import { readProblem } from "./errors.ts"
 import { isObject, parseJson } from "./json.ts"
+import { gainsId, neededFrom, Output, writeResponse } from "./output.ts"
 import { usageOf } from "./usage.ts"
 
 const ENCODER = new TextEncoder()
@@ -14,8 +15,6 @@ const NONE = new Uint8Array(0)
 const NO_QUOTAS: readonly QuotaWindow[] = []
 const LF = 0x0a
 const SPACE = 0x20
-const CLOSE_BRACE = 0x7d
-const OPEN_BRACE = 0x7b
 
 /** What is kept of a body that turns out to be no event stream, to say what it was. */
 const MAX_ODD_BYTES = 64 * 1024
@@ -62,64 +61,16 @@ export const ARRAY_FRAME = frame(
   "application/json; charset=UTF-8",
 )
 
-/** One growing piece of output; what is taken is never written again. */
-class Output {
-  #bytes = NONE
-  #length = 0
-
-  /** Makes room for about `size` bytes, if there is none at all. */
-  expect(size: number): void {
-    if (this.#bytes.length === 0) this.#bytes = new Uint8Array(size)
-  }
-
-  add(bytes: Uint8Array, start = 0, end = bytes.length): void {
-    const length = this.#length + end - start
-    if (length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(length, this.#bytes.length * 2))
-      grown.set(this.#bytes.subarray(0, this.#length))
-      this.#bytes = grown
-    }
-    this.#bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.#length)
-    this.#length = length
-  }
-
-  take(): Uint8Array | null {
-    if (this.#length === 0) return null
-    const bytes = this.#bytes.subarray(0, this.#length)
-    this.#bytes = NONE
-    this.#length = 0
-    return bytes
-  }
-}
-
-const RESPONSE_ID = ENCODER.encode(',"responseId":')
-
-/** Where a response has no `responseId`, the trace id is one, as the official client has it. */
-const gainsId = ({ named, traceStart }: EnvelopeReader): boolean => !named && traceStart !== -1
-
-/** Writes the `response` value. */
-function writeResponse(envelope: EnvelopeReader, bytes: Uint8Array, out: Output): void {
-  const { responseStart, responseEnd, traceStart, traceEnd } = envelope
-  if (!gainsId(envelope)) {
-    out.add(bytes, responseStart, responseEnd)
-    return
-  }
-  let last = responseEnd - 2
-  while (last > responseStart && (bytes[last] ?? 0) <= SPACE) last--
-  out.add(bytes, responseStart, last + 1)
-  out.add(RESPONSE_ID, bytes[last] === OPEN_BRACE ? 1 : 0)
-  out.add(bytes, traceStart, traceEnd)
-  out.add(CLOSING)
-}
-const CLOSING = Uint8Array.of(CLOSE_BRACE)
-
 export interface FramerOptions {
   readonly maxFrameBytes?: number
   /** May serve any number of framers and assemblers: nothing that is needed stays in it between two calls. */
   readonly envelope?: EnvelopeReader
 }
 
-/** A stream of envelopes, unwrapped and framed anew: one write per upstream chunk, whole frames only. */
+/**
+ * A stream of envelopes, unwrapped and framed anew: one write per upstream chunk, whole frames only, as a rule written over the
+ * chunk itself.
+ */
 export class StreamFramer implements Framer {
   readonly quotas = NO_QUOTAS
   readonly plan = null
@@ -140,7 +91,7 @@ export class StreamFramer implements Framer {
   #started = false
   #finished = false
   #ended = false
-  #odd: Uint8Array[] = []
+  #odd: Uint8Array[] | null = null
   #oddBytes = 0
 
   constructor(
@@ -164,7 +115,8 @@ export class StreamFramer implements Framer {
     scanner.feed(chunk)
     while (scanner.next()) {
       if (scanner.dataLines === 0) continue
-      this.#out.expect(scanner.end - scanner.start + chunk.length)
+      if (scanner.bytes === chunk) this.#out.over(chunk)
+      else this.#out.apart(scanner.bytes, scanner.end - scanner.start + chunk.length)
       this.#event()
       if (this.#closed) return this.#out.take()
     }
@@ -204,7 +156,7 @@ export class StreamFramer implements Framer {
     }
     if (start === end) return
     this.events++
-    this.#odd = []
+    this.#odd = null
     const envelope = this.#envelope
     const whole = envelope.read(bytes, start, end)
     if (envelope.error) {
@@ -214,17 +166,26 @@ export class StreamFramer implements Framer {
     }
     // Anything else has nothing to show: a marker like [DONE], an envelope of accounting only, a broken event.
     if (!whole || envelope.responseEnd === -1) return
-    this.#before()
-    writeResponse(envelope, bytes, this.#out)
-    this.#out.add(this.frame.after)
+    if (envelope.signed) this.context.learn(bytes.subarray(envelope.responseStart, envelope.responseEnd))
+    if (envelope.usageEnd !== -1) this.usage = usageOf(envelope, bytes)
+    this.#write(bytes, end)
     if (envelope.answers && this.phase === "opening") this.phase = "flowing"
     if (envelope.finished) this.#finished = true
-    if (envelope.usageEnd !== -1) this.usage = usageOf(envelope, bytes)
-    if (envelope.signed) this.context.learn(bytes.subarray(envelope.responseStart, envelope.responseEnd))
+  }
+
+  /** The `response` of an event that ends at `end` of `bytes`. */
+  #write(bytes: Uint8Array, end: number): void {
+    const envelope = this.#envelope
+    const out = this.#out
+    out.allow(bytes, neededFrom(envelope))
+    this.#before()
+    writeResponse(envelope, bytes, out)
+    out.allow(bytes, end)
+    out.put(this.frame.after)
   }
 
   #before(): void {
-    this.#out.add(this.#started ? this.frame.next : this.frame.first)
+    this.#out.put(this.#started ? this.frame.next : this.frame.first)
     this.#started = true
   }
 
@@ -239,12 +200,12 @@ export class StreamFramer implements Framer {
 
   #say(failure: Failure): void {
     this.#before()
-    this.#out.add(ENCODER.encode(this.context.explain(failure)))
-    this.#out.add(this.frame.after)
+    this.#out.put(ENCODER.encode(this.context.explain(failure)))
+    this.#out.put(this.frame.after)
   }
 
   #close(): Uint8Array | null {
-    this.#out.add(this.#started ? this.frame.close : this.frame.closeEmpty)
+    this.#out.put(this.#started ? this.frame.close : this.frame.closeEmpty)
     return this.#out.take()
   }
 
@@ -252,14 +213,15 @@ export class StreamFramer implements Framer {
     const room = MAX_ODD_BYTES - this.#oddBytes
     if (room <= 0) return
     const kept = chunk.subarray(0, room)
+    this.#odd ??= []
     this.#odd.push(kept)
     this.#oddBytes += kept.length
   }
 
   /** Errors come as a plain JSON body too, labelled as an event stream (spec 6.3). */
   #judgeOdd(): void {
-    const body = DECODER.decode(Buffer.concat(this.#odd)).trim()
-    this.#odd = []
+    const body = DECODER.decode(Buffer.concat(this.#odd ?? [])).trim()
+    this.#odd = null
     if (!/^[[{<]/.test(body)) return
     const understood = readProblem(body, null).understood
     if (understood) this.#fail({ kind: "event", body, headers: this.context.headers })
@@ -317,7 +279,7 @@ export class AnswerAssembler implements Assembler {
     // Nothing to add: the value is where it lies.
     if (!gainsId(envelope)) return { body: bytes.subarray(envelope.responseStart, envelope.responseEnd), status: 200 }
     const out = new Output()
-    out.expect(bytes.length)
+    out.apart(bytes, bytes.length)
     writeResponse(envelope, bytes, out)
     return { body: out.take() ?? NONE, status: 200 }
   }

@@ -103,6 +103,41 @@ describe("an event stream for the client", () => {
     expect(events(run(Array.from(wire, (byte) => Uint8Array.of(byte))).out)).toEqual(whole)
   })
 
+  test("is whole whatever the order of an event's parts, and whatever stands between two events", () => {
+    const response = fc.record(
+      {
+        candidates: fc.constantFrom([], [{ content: { parts: [{ text: "日本" }] } }]),
+        responseId: fc.constant("own"),
+        text: fc.string({ unit: "binary", maxLength: 40 }),
+      },
+      { requiredKeys: [] },
+    )
+    const event = fc.record({ response, traceId: fc.constantFrom("t", "trace".repeat(30)) }, { requiredKeys: [] })
+    const frame = fc.tuple(event, fc.boolean(), fc.constantFrom("", ": a comment\n\n", "data:\n\n", "data: {}\n\n"))
+    const ordered = (value: object, turned: boolean) =>
+      turned ? Object.fromEntries(Object.entries(value).toReversed()) : value
+    fc.assert(
+      fc.property(
+        fc.array(frame, { minLength: 1, maxLength: 5 }),
+        fc.array(fc.nat(900), { maxLength: 4 }),
+        fc.constantFrom(SSE_FRAME, ARRAY_FRAME),
+        (list, at, form) => {
+          const text = list.map(([value, turned, between]) => frames([ordered(value, turned)]) + between).join("")
+          const wire = bytes(text + frames([wrap(answer("z", STOP))]))
+          const cuts = [...new Set(at.map((cut) => cut % wire.length))].toSorted((a, b) => a - b)
+          const pieces = [0, ...cuts].map((from, i) => wire.slice(from, cuts[i] ?? wire.length))
+          const { out } = run(pieces, form)
+          const said = form === SSE_FRAME ? events(out) : JSON.parse(out)
+          const expected = list.flatMap(([{ response, traceId }]) =>
+            response === undefined ? [] : [traceId === undefined ? response : { responseId: traceId, ...response }],
+          )
+          expect(said).toEqual([...expected, named(answer("z", STOP))])
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
   test("one upstream chunk is one write", () => {
     expect(run([frames(three)]).writes).toBe(1)
   })
