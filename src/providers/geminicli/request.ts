@@ -145,15 +145,12 @@ export function namesResources(call: GeminiCall): boolean {
   return ['"fileUri"', '"file_uri"', '"cachedContent"'].some((name) => request.includes(name))
 }
 
-/** Shorter requests are not worth looking through. */
-const TRIMMED_FROM = 16 * 1024
 const NOTHING = new Uint8Array(0)
 const A_RESOURCE = new TextEncoder().encode('"fileUri"')
 
 /** The call without its body, as long as a stream runs that no further attempt can follow: verdicts on its end stay the same. */
 export function trimmed(call: GeminiCall): GeminiCall {
-  if (call.request.length < TRIMMED_FROM) return call
-  return { ...call, request: namesResources(call) ? A_RESOURCE : NOTHING }
+  return { ...call, request: namesResources(call) ? A_RESOURCE : NOTHING, promptId: NOTHING }
 }
 
 const NO_SESSIONS: readonly string[] = []
