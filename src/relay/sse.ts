@@ -112,6 +112,21 @@ export class SseScanner {
     return this.carry === null || (!this.inFrame && this.line === this.bytes.length)
   }
 
+  /**
+   * Where in the chunk the next frame begins, as long as nothing of it was looked at; -1 where it began in an earlier chunk, or
+   * where that is not known yet. Leaves the current frame.
+   */
+  ahead(): number {
+    if (this.complete) this.leaveFrame()
+    const isKnown = this.chunk !== NONE && this.carry === null && !this.skipLf && !this.firstLine
+    return isKnown && this.searched === this.start ? this.start : -1
+  }
+
+  /** Goes on at this offset of the chunk: the caller has seen himself that there are only whole frames from `ahead()` to it. */
+  skipTo(at: number): void {
+    this.enter(this.chunk, at)
+  }
+
   /** The bytes of the incomplete frame at the end of the input, after `next()` returned false. */
   tail(): Uint8Array {
     return this.carry === null ? NONE : this.bytes

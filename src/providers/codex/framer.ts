@@ -6,12 +6,14 @@ import { type EventKind, kindOf, responseIdOf, typeOf } from "./events.ts"
 import { ItemList } from "./item-list.ts"
 import { isObject, parseObject } from "./json.ts"
 import type { AnswerNotes } from "./notes.ts"
+import { SKIM_BYTES, Skimmer } from "./skimmer.ts"
 import { BLANK, endOfBroken, KEEP_ALIVE_CODEX, KEEP_ALIVE_OTHER } from "./synthetic.ts"
 
 /** Longest error event that is kept for its verdict, in characters. */
 const MAX_ERROR = 64 * 1024
 /** So much of an incomplete frame decides whether it may be the one to patch. */
 const HEAD = 160
+const LF = 0x0a
 /** Blank lines, comments and other fields before a frame's event name. */
 const PREAMBLE = /^(?:(?:(?::|id|retry)[^\r\n]*)?(?:[\r\n]+|$))*/
 const startsOf = (...types: readonly string[]): readonly string[] =>
@@ -29,6 +31,8 @@ export interface FramerParts {
   readonly scrub?: (text: string) => string
   /** Largest event; default as the scanner has it. */
   readonly maxFrameBytes?: number
+  /** Smallest chunk that is skimmed, in bytes; default as the skimmer has it. */
+  readonly skimBytes?: number
 }
 
 /**
@@ -42,6 +46,7 @@ export class ResponseFramer implements Framer {
   failure: Failure | null = null
 
   private readonly scanner: SseScanner
+  private readonly skimBytes: number
   private readonly items = new ItemList()
   /** Bytes of the frame begun in earlier chunks. */
   private carried = 0
@@ -50,13 +55,14 @@ export class ResponseFramer implements Framer {
   private ended = false
   /** An event was too large to be one. */
   private broken = false
-  /** Where the last event's data lies, for its sequence number. */
+  /** Where the last event's data lies, for its sequence number; it starts with its line if that is -1. */
   private last: Uint8Array | null = null
   private lastStart = 0
   private lastEnd = 0
 
   constructor(private readonly parts: FramerParts) {
     this.scanner = new SseScanner(parts.maxFrameBytes)
+    this.skimBytes = parts.skimBytes ?? SKIM_BYTES
   }
 
   get usage() {
@@ -96,7 +102,10 @@ export class ResponseFramer implements Framer {
     let from = 0
     /** Where the current frame begins in this chunk. */
     let at = 0
-    while (scanner.next()) {
+    const skimmer = chunk.length >= this.skimBytes ? new Skimmer(chunk) : null
+    while (true) {
+      if (skimmer !== null && this.phase === "flowing" && scanner.ahead() === at) at = this.skim(skimmer, chunk, at)
+      if (!scanner.next()) break
       const end = at + scanner.end - scanner.start - this.carried
       const kind = this.take()
       const isHeld = this.holding === true
@@ -121,6 +130,19 @@ export class ResponseFramer implements Framer {
     }
     if (scanner.overflowed) return this.breakOff(joined(held === null ? [] : [held], out, chunk.subarray(from)))
     return this.keepTail(chunk, out, from, at)
+  }
+
+  /** Passes over deltas, which need no look; gives where they end. */
+  private skim(skimmer: Skimmer, chunk: Uint8Array, from: number): number {
+    const before = skimmer.count
+    const end = skimmer.skim(from)
+    if (end === from) return from
+    this.scanner.skipTo(end)
+    this.events += skimmer.count - before
+    this.last = chunk
+    this.lastStart = -1
+    this.lastEnd = end - BLANK.length
+    return end
   }
 
   /** An event beyond all measure: what comes behind it cannot be told from it, so that the stream ends here. */
@@ -296,7 +318,9 @@ export class ResponseFramer implements Framer {
 
   private nextSequence(): number {
     if (this.last === null) return 0
-    const data = Buffer.from(this.last.buffer, this.last.byteOffset + this.lastStart, this.lastEnd - this.lastStart)
+    const { last, lastEnd } = this
+    const start = this.lastStart < 0 ? last.lastIndexOf(LF, lastEnd - 1) + 1 : this.lastStart
+    const data = Buffer.from(last.buffer, last.byteOffset + start, lastEnd - start)
     const found = /"sequence_number":\s*(\d{1,15})/.exec(data.toString("latin1"))?.[1]
     return found === undefined ? this.events : Number(found) + 1
   }
