@@ -45,15 +45,22 @@ export function headerFilter(rules: readonly HeaderRule[]): HeaderFilter {
       if (value !== null && !named.has(name)) to.set(as, value)
     }
     if (prefixes.length === 0) return to
-    for (const [name, value] of from) {
-      if (HOP_BY_HOP.has(name) || named.has(name)) continue
-      if (prefixes.some((prefix) => name.startsWith(prefix))) to.set(name, value)
+    // Names alone, since pairs cost twice as much and few of them pass.
+    for (const name of from.keys()) {
+      if (!hasPrefix(name, prefixes) || HOP_BY_HOP.has(name) || named.has(name)) continue
+      const value = from.get(name)
+      if (value !== null) to.set(name, value)
     }
     return to
   }
 }
 
 const NONE: ReadonlySet<string> = new Set()
+
+function hasPrefix(name: string, prefixes: readonly string[]): boolean {
+  for (const prefix of prefixes) if (name.startsWith(prefix)) return true
+  return false
+}
 
 function connectionNamed(headers: Headers): ReadonlySet<string> {
   const value = headers.get("connection")

@@ -22,16 +22,19 @@ export type Accepted =
   | { readonly call: CodexCall; readonly dropped: readonly string[]; readonly error: null }
   | { readonly call: null; readonly error: ClientError }
 
-/** @throws HttpError too_large, unsupported_media, bad_request, invalid_json, invalid_request */
-export async function accept(
+/** Why a request is refused before its body is read, or null. */
+export function refuseUnread({ request }: ApiContext): ClientError | null {
+  if (saysJson(request.headers)) return null
+  return localError(400, "INVALID_REQUEST", "invalid request: the content type must be application/json")
+}
+
+/** @throws HttpError invalid_json, invalid_request */
+export function accept(
   context: ApiContext,
+  bytes: Uint8Array,
   endpoint: CodexCall["endpoint"],
   deps: AcceptDeps,
-): Promise<Accepted> {
-  if (!saysJson(context.request.headers)) {
-    return refused("INVALID_REQUEST", "invalid request: the content type must be application/json")
-  }
-  const bytes = await context.body()
+): Accepted {
   const parsed = parseBody(bytes)
   const { body } = parsed
   const { headers } = context.request
@@ -54,10 +57,10 @@ export async function accept(
   const call: CodexCall = {
     model,
     stream: endpoint === "responses" && body.stream === true,
-    sessions: sessionNames(headers, body),
+    sessions: sessionNames(headers, body, session),
     endpoint,
     body: normalised.body,
-    headers: forwardedHeaders(headers, text(body.prompt_cache_key), lite),
+    headers: forwardedHeaders(headers, text(body.prompt_cache_key), lite, session),
     turnState: turnStateOf(headers),
     caller,
     version: newer(deps.clientVersion, caller.version),

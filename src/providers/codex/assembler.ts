@@ -2,7 +2,7 @@
 import type { Assembler, Failure } from "../../relay/ports.ts"
 import { SseScanner } from "../../relay/sse.ts"
 import { draftItems } from "./assembly.ts"
-import { type EventKind, kindOf, responseIdOf } from "./events.ts"
+import { type EventKind, kindOf, type LastResponse, lastResponse, responseIdOf } from "./events.ts"
 import { ItemList } from "./item-list.ts"
 import { isObject, type Json, parseObject } from "./json.ts"
 import type { AnswerNotes } from "./notes.ts"
@@ -60,6 +60,10 @@ export class StreamAssembler extends AnswerAssembler {
   private open = 0
   private events = 0
   private response: Json | null = null
+  /** Data of the event that began the response: looked into only if the last one lacks the id. */
+  private created: Uint8Array | null = null
+  /** The response as the upstream wrote it, or null. */
+  private source: string | null = null
 
   constructor(
     notes: AnswerNotes,
@@ -86,16 +90,18 @@ export class StreamAssembler extends AnswerAssembler {
         ? { kind: "empty" }
         : { kind: "cut", detail: "the stream was closed before response.completed" }
     }
-    return { body: JSON.stringify(withUsageDetails(this.withOutput(this.response))), status: 200 }
+    const answer = withUsageDetails(this.withOutput(this.response))
+    const asSent = answer === this.response ? this.source : null
+    return { body: asSent ?? JSON.stringify(answer), status: 200 }
   }
 
   private event(kind: EventKind): void {
-    const { scanner, notes } = this
+    const { scanner } = this
     if (kind === "none") return
     this.events++
     switch (kind) {
       case "created":
-        notes.response(responseIdOf(scanner))
+        this.created = scanner.data()
         break
       case "added":
         this.open++
@@ -112,12 +118,12 @@ export class StreamAssembler extends AnswerAssembler {
         break
       case "limits": {
         const event = parseObject(scanner.text())
-        if (event !== null) notes.limits(event)
+        if (event !== null) this.notes.limits(event)
         break
       }
       case "completed":
       case "incomplete":
-        this.completed(parseObject(scanner.text())?.response)
+        this.completed(lastResponse(scanner.text()))
         break
       case "failed":
       case "error":
@@ -128,13 +134,16 @@ export class StreamAssembler extends AnswerAssembler {
     }
   }
 
-  private completed(response: unknown): void {
+  private completed({ response, source }: LastResponse): void {
     if (!isObject(response)) {
       this.failure = { kind: "cut", detail: "response.completed carries no response" }
       return
     }
-    this.notes.ended(response)
+    const { notes, created } = this
+    notes.ended(response)
+    if (notes.rawId === null && created !== null) notes.response(responseIdOf(created))
     this.response = response
+    this.source = source
     this.done = true
   }
 

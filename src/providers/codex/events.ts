@@ -1,6 +1,6 @@
 /** Tells the events of a response stream apart by a look at their bytes (spec codex 5). */
 import type { SseScanner } from "../../relay/sse.ts"
-import { parseObject, text } from "./json.ts"
+import { isObject, parseObject, text } from "./json.ts"
 
 /**
  * - `created`, `handshake`: come before the model has done anything; a failure may still move to another credential
@@ -85,14 +85,35 @@ export function typeOf(scanner: SseScanner): string | null {
   return type !== null && /^[a-z][\w.-]{0,80}$/i.test(type) ? type : null
 }
 
-/** The response's id in a `response.created` event, without parsing the instructions and tools it echoes. */
-export function responseIdOf(scanner: SseScanner): string | null {
-  const { bytes, dataStart, dataEnd } = scanner
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset + dataStart, Math.min(400, dataEnd - dataStart))
-  const quick = /"response":\s*\{\s*"id":\s*"([\w-]{1,128})"/.exec(head.toString("latin1"))?.[1]
+/** A last event up to its response, as the backend writes it. */
+const BEFORE_RESPONSE = /^\{"type":"response\.(?:completed|incomplete)",(?:"sequence_number":\d{1,15},)?"response":/
+
+/** What a last event says: its response, and that response's own text where it stands at the end of the event's. */
+export interface LastResponse {
+  readonly response: unknown
+  readonly source: string | null
+}
+
+/** Parses what a last event carries: only its response where that can be told, so that its text may serve as an answer. */
+export function lastResponse(event: string): LastResponse {
+  const before = BEFORE_RESPONSE.exec(event)
+  if (before !== null && event.endsWith("}")) {
+    const source = event.slice(before[0].length, -1)
+    const response = parseObject(source)
+    // One whole value in this place is the response and nothing else: what follows it closes the event.
+    if (response !== null) return { response, source }
+  }
+  return { response: parseObject(event)?.response, source: null }
+}
+
+/** The response's id in a `response.created` event's data, without parsing the instructions and tools it echoes. */
+export function responseIdOf(data: Uint8Array): string | null {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length)
+  const head = bytes.toString("latin1", 0, 400)
+  const quick = /"response":\s*\{\s*"id":\s*"([\w-]{1,128})"/.exec(head)?.[1]
   if (quick !== undefined) return quick
-  const response = parseObject(scanner.text())?.response
-  return typeof response === "object" && response !== null && "id" in response ? text(response.id) : null
+  const response = parseObject(bytes.toString("utf8"))?.response
+  return isObject(response) ? text(response.id) : null
 }
 
 function kindOfName(bytes: Uint8Array, from: number, to: number): EventKind {

@@ -220,7 +220,7 @@ export class ResponseFramer implements Framer {
         if (!this.parts.codex) this.items.add(scanner.data())
         break
       case "created":
-        this.parts.notes.response(responseIdOf(scanner))
+        this.parts.notes.response(responseIdOf(scanner.data()))
         break
       case "limits": {
         const event = parseObject(scanner.text())

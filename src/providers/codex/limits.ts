@@ -19,18 +19,19 @@ const USED = /^x-([a-z0-9_-]{1,60})-(primary|secondary)-used-percent$/
 /** What an answer's headers say. `now` is wall time in milliseconds. */
 export function limitsOfHeaders(headers: Headers, now: number): Limits {
   let quotas: QuotaWindow[] | null = null
-  headers.forEach((value, name) => {
-    if (!name.endsWith("-used-percent")) return
+  // Names alone, since a value costs more than its name.
+  for (const name of headers.keys()) {
+    if (!name.endsWith("-used-percent")) continue
     const [, id, window] = USED.exec(name) ?? []
-    const used = number(value)
-    if (id === undefined || window === undefined || used === null) return
+    const used = number(headers.get(name))
+    if (id === undefined || window === undefined || used === null) continue
     quotas ??= []
-    if (quotas.length === MAX_WINDOWS) return
+    if (quotas.length === MAX_WINDOWS) break
     const prefix = `x-${id}-${window}`
     const at = number(headers.get(`${prefix}-reset-at`))
     const after = number(headers.get(`${prefix}-reset-after-seconds`))
     quotas.push(quota(familyOf(id), window, used, number(headers.get(`${prefix}-window-minutes`)), at, after, now))
-  })
+  }
   return { quotas: quotas ?? NO_LIMITS.quotas, plan: plan(headers.get("x-codex-plan-type")) }
 }
 

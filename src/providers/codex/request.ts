@@ -79,8 +79,8 @@ export function normaliseCompact(parsed: Parsed, bytes: Uint8Array, refused: rea
 
 /** Whether body and header agree that this is a responses-lite request (spec codex 3.2): only both together are forwarded. */
 export function isLite(headers: Headers, body: Json): boolean {
-  if (headers.get("x-openai-internal-codex-responses-lite") !== "true") return false
-  return isObject(body.reasoning) && body.reasoning.context === "all_turns"
+  if (!isObject(body.reasoning) || body.reasoning.context !== "all_turns") return false
+  return headers.get("x-openai-internal-codex-responses-lite") === "true"
 }
 
 /** The backend keeps no responses, so a turn that builds on one must bring its history itself. */
@@ -102,36 +102,37 @@ function rewritten(
   isDropped: (name: string) => boolean,
 ): Normalised {
   const { body, text, clean } = parsed
-  let changes: Map<string, unknown> | null = null
+  /** The new body, once a field has changed. */
+  let changed: Record<string, unknown> | null = null
   let dropped: string[] | null = null
-  for (const name of Object.keys(body)) {
+  const names = Object.keys(body)
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]
+    if (name === undefined) break
     const value = body[name]
     const rule = rules.get(name)
     const next = isDropped(name) ? undefined : rule === undefined ? value : rule(value, context)
-    if (next === value) continue
-    changes ??= new Map()
-    changes.set(name, next)
-    if (next !== undefined) continue
-    dropped ??= []
-    dropped.push(name)
+    if (next !== value) changed ??= begun(missing, body, names.slice(0, i))
+    if (next === undefined) {
+      dropped ??= []
+      dropped.push(name)
+    } else if (changed !== null) changed[name] = next
   }
-  const additions = isEmpty(missing) ? "" : JSON.stringify(missing).slice(1, -1)
-  if (changes !== null) return { body: serialised(body, changes, missing), dropped: dropped ?? NOTHING }
-  if (additions !== "") return { body: inFront(text, additions), dropped: NOTHING }
+  if (changed !== null) return { body: JSON.stringify(changed), dropped: dropped ?? NOTHING }
+  if (!isEmpty(missing)) return { body: inFront(text, JSON.stringify(missing).slice(1, -1)), dropped: NOTHING }
   return { body: clean ? owned(bytes) : text, dropped: NOTHING }
 }
 
-function serialised(
-  body: Json,
-  changes: ReadonlyMap<string, unknown>,
+/** A body's first fields, the missing ones before them. Without a prototype: a field may be called `__proto__`. */
+function begun(
   missing: Readonly<Record<string, unknown>>,
-): string {
-  const entries: [string, unknown][] = Object.entries(missing)
-  for (const name of Object.keys(body)) {
-    const value = changes.has(name) ? changes.get(name) : body[name]
-    if (value !== undefined) entries.push([name, value])
-  }
-  return JSON.stringify(Object.fromEntries(entries))
+  body: Json,
+  names: readonly string[],
+): Record<string, unknown> {
+  const fields: Record<string, unknown> = Object.create(null)
+  for (const name in missing) fields[name] = missing[name]
+  for (const name of names) fields[name] = body[name]
+  return fields
 }
 
 /** The client's text with fields put in front of its first one: everything else keeps its bytes. */

@@ -7,9 +7,6 @@ import { limitsOfHeaders } from "./limits.ts"
 import { AnswerNotes } from "./notes.ts"
 import { answerHeaders } from "./upstream.ts"
 
-const EVENT_STREAM = "text/event-stream; charset=utf-8"
-const JSON_TYPE = "application/json"
-
 /** @param scrub the text of an error event as the client may see it */
 export function openAnswer(
   response: Response,
@@ -20,7 +17,7 @@ export function openAnswer(
   const { headers } = response
   const notes = new AnswerNotes(limitsOfHeaders(headers, wall()), wall)
   const isJson = call.endpoint === "compact" || headers.get("content-type")?.includes("json") === true
-  const clientHeaders = answerHeaders(headers, call.stream ? EVENT_STREAM : JSON_TYPE)
+  const clientHeaders = answerHeaders(headers, call.stream)
   if (isJson) {
     const assembler = new JsonAssembler(notes, headers, call.stream)
     return { mode: "unary", response, assembler, headers: clientHeaders }

@@ -7,7 +7,7 @@ import type { Log } from "../../observe/ports.ts"
 import type { Relay } from "../../relay/ports.ts"
 import { reply } from "../../relay/reply.ts"
 import type { Pool } from "../../scheduler/ports.ts"
-import { accept } from "./accept.ts"
+import { accept, refuseUnread } from "./accept.ts"
 import type { CodexCall } from "./call.ts"
 import { type Catalogues, modelList } from "./models.ts"
 import { openaiError } from "./refusal.ts"
@@ -60,14 +60,19 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
     .all(MODELS, only("GET, HEAD"), UNPARSED)
 }
 
+/** @throws HttpError too_large, unsupported_media, bad_request, invalid_json, invalid_request */
 async function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps: RouteDeps): Promise<Response> {
   const { settings, refused, relay, log } = deps
   const { modelList, clientVersion } = settings.current
-  const accepted = await accept(context, endpoint, { modelList, clientVersion, refused })
+  const unread = refuseUnread(context)
+  if (unread !== null) return reply(unread)
+  const bytes = await context.body()
+  const accepted = accept(context, bytes, endpoint, { modelList, clientVersion, refused })
   if (accepted.call === null) return reply(accepted.error)
   const { call, dropped } = accepted
   if (dropped.length > 0) log.debug("fields_dropped", { request_id: context.inbound.id, fields: dropped })
-  return relay.serve(call, context.inbound)
+  // A promise that is returned as it is takes two turns more.
+  return await relay.serve(call, context.inbound)
 }
 
 async function models({ query, principal }: ApiContext, deps: RouteDeps): Promise<Response> {

@@ -7,6 +7,8 @@ const SESSION = "s:"
 const CACHE_KEY = "p:"
 const RESPONSE = "r:"
 
+const NAMELESS: readonly string[] = []
+
 /** Headers that name the session, in both spellings: some proxies drop underscores (spec codex 9). */
 const SESSION_HEADERS = [
   "session-id",
@@ -17,21 +19,30 @@ const SESSION_HEADERS = [
   "conversation_id",
 ] as const
 
-export function sessionNames(headers: Headers, body: Json): readonly string[] {
+/** @param session what `sessionHeader` says, where that is known already */
+export function sessionNames(
+  headers: Headers,
+  body: Json,
+  session: string | null = sessionHeader(headers),
+): readonly string[] {
   const metadata = headers.get("x-codex-turn-metadata")
+  const { prompt_cache_key: cacheKey, previous_response_id: previous } = body
+  if (session === null && metadata === null && cacheKey === undefined && previous === undefined) return NAMELESS
   return sessionsOf([
-    named(SESSION, sessionHeader(headers)),
+    named(SESSION, session),
     named(SESSION, metadata === null ? null : parseObject(metadata)?.session_id),
-    named(CACHE_KEY, body.prompt_cache_key),
-    named(RESPONSE, body.previous_response_id),
+    named(CACHE_KEY, cacheKey),
+    named(RESPONSE, previous),
   ])
 }
 
 /** The session as a header names it, or null. */
 export function sessionHeader(headers: Headers): string | null {
   for (const name of SESSION_HEADERS) {
-    const value = headers.get(name)?.trim() ?? ""
-    if (value !== "") return value
+    const value = headers.get(name)
+    if (value === null) continue
+    const session = value.trim()
+    if (session !== "") return session
   }
   return null
 }

@@ -52,12 +52,14 @@ const PRINTABLE = /^[\x20-\x7e]+$/
 
 /**
  * The client's headers that go along.
+ * @param named what `sessionHeader` says, where that is known already
  * @param cacheKey the body's prompt_cache_key: names the session where no header does, so that the upstream's cache is found again
  */
 export function forwardedHeaders(
   headers: Headers,
   cacheKey: string | null,
   lite: boolean,
+  named: string | null = sessionHeader(headers),
 ): Readonly<Record<string, string>> {
   const forwarded: Record<string, string> = {}
   for (const { to, from, max } of FORWARD) {
@@ -69,7 +71,7 @@ export function forwardedHeaders(
     }
   }
   if (lite) forwarded[LITE] = "true"
-  const session = forwarded["session-id"] ?? forwarded["thread-id"] ?? sessionHeader(headers) ?? cacheKey
+  const session = forwarded["session-id"] ?? forwarded["thread-id"] ?? named ?? cacheKey
   if (session !== null && isSendable(session, 256)) {
     forwarded["session-id"] ??= session
     forwarded["thread-id"] ??= session
@@ -138,14 +140,14 @@ export function sendCall(
   return fetcher(settings.apiUrl + path, { method: "POST", headers, body: call.body, signal, raw: true })
 }
 
-/** Copied for each answer, which costs a quarter of making them. */
-const UNBUFFERED = new Headers({ "cache-control": "no-cache", "x-accel-buffering": "no" })
+/** Of each kind of answer; copied for each one, which costs a quarter of making them. */
+const UNBUFFERED = { "cache-control": "no-cache", "x-accel-buffering": "no" }
+const STREAM_HEADERS = new Headers({ ...UNBUFFERED, "content-type": "text/event-stream; charset=utf-8" })
+const JSON_HEADERS = new Headers({ ...UNBUFFERED, "content-type": "application/json" })
 
 /** The backend's headers that the client may see, and what a stream needs of proxies in between. */
-export function answerHeaders(upstream: Headers, contentType: string): Headers {
-  const headers = new Headers(UNBUFFERED)
-  headers.set("content-type", contentType)
-  return toClient(upstream, headers)
+export function answerHeaders(upstream: Headers, stream: boolean): Headers {
+  return toClient(upstream, new Headers(stream ? STREAM_HEADERS : JSON_HEADERS))
 }
 
 function isSendable(value: string, max: number): boolean {

@@ -39,6 +39,45 @@ test("an output that is there is kept", () => {
   expect(assemble(own.map(frame)).value.output).toEqual([{ type: "x" }])
 })
 
+/** A last event around what is put into it. */
+const completed = (inside: string, type = "response.completed") =>
+  `event: ${type}\ndata: {"type":"${type}",${inside}}\n\n`
+const details = '"usage":{"input_tokens":1,"input_tokens_details":{},"output_tokens_details":{}}'
+
+test("an answer that lacks nothing is the upstream's own text, to the byte", () => {
+  const own = `{"id": "resp_1",  "output":[{"type":"message","text":"\\u00e9 }"}],${details},"number":1.0}`
+  for (const type of ["response.completed", "response.incomplete"]) {
+    for (const before of ['"sequence_number":7,"response":', '"response":']) {
+      const { built, assembler } = assemble([completed(before + own, type)])
+      expect(built).toEqual({ body: own, status: 200 })
+      expect(assembler.responseId).toBe("r:resp_1")
+      expect(assembler.usage?.input).toBe(1)
+    }
+  }
+})
+
+test("a last event in any other form says the same, however its members stand", () => {
+  const own = `{"id":"resp_1","output":[{"type":"message"}],${details}}`
+  const forms = [
+    `"response":${own},"sequence_number":7`,
+    `"response": ${own}`,
+    `"sequence_number":7,"response":{"id":"other"},"response":${own}`,
+    `"sequence_number":7,"other":{"response":1},"response":${own}`,
+    `"sequence_number":-1,"response":${own}`,
+    `"response":${own} `,
+  ]
+  for (const form of forms) expect(assemble([completed(form)]).value).toEqual(JSON.parse(own))
+  for (const broken of [`"response":${own}}`, '"response":[]', '"response":1', `"response":${own.slice(0, -1)}`]) {
+    expect(assemble([completed(broken)]).built).toMatchObject({ kind: "cut" })
+  }
+})
+
+test("the id is the answer's own, and that of the response that began where it has none", () => {
+  const created = frame({ type: "response.created", response: { id: "resp_0" } })
+  expect(assemble([created, completed('"response":{"id":"resp_1","output":[]}')]).assembler.responseId).toBe("r:resp_1")
+  expect(assemble([created, completed('"response":{"output":[]}')]).assembler.responseId).toBe("r:resp_0")
+})
+
 test("every way to cut the stream gives the same answer", () => {
   const text = bytes(
     stream({ text: ["Grüße ", "日本語😀"], calls: [{ name: "f", arguments: "{}" }] })

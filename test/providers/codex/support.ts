@@ -107,7 +107,8 @@ export async function callOf(
   endpoint: CodexCall["endpoint"] = "responses",
 ): Promise<CodexCall> {
   const deps = { modelList: MODELS, clientVersion: VERSION, refused: () => [] }
-  const accepted = await accept(contextOf({ model: "gpt-5.2-codex", ...body }, headers).context, endpoint, deps)
+  const { context, bytes } = contextOf({ model: "gpt-5.2-codex", ...body }, headers)
+  const accepted = accept(context, bytes, endpoint, deps)
   if (accepted.call === null) throw new Error(accepted.error.body)
   return accepted.call
 }

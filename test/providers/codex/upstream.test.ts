@@ -139,8 +139,9 @@ test("of the backend's headers only the allow-list reaches the client", () => {
     "retry-after": "5",
     "openai-organization": "org-1",
   })
-  expect(Object.fromEntries(answerHeaders(upstream, "text/plain"))).toEqual({
-    "content-type": "text/plain",
+  expect(answerHeaders(upstream, true).get("content-type")).toBe("text/event-stream; charset=utf-8")
+  expect(Object.fromEntries(answerHeaders(upstream, false))).toEqual({
+    "content-type": "application/json",
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
     "x-codex-primary-used-percent": "3",
