@@ -1,8 +1,9 @@
-import { Counter, Gauge, Registry } from "prom-client"
+import type { Registry } from "prom-client"
 import type { Clock, Timers } from "./clock.ts"
+import { type Cell, emptyCell, type Watched } from "./counted.ts"
 import type { TokenUsage } from "./ports.ts"
-import { watchProcess } from "./process-metrics.ts"
-import { Buckets, CellHistogram, Cells, Counts, demand } from "./tally.ts"
+import { LoopLag } from "./process-lag.ts"
+import { Cells, Counts, demand, Series } from "./tally.ts"
 
 /** One attempt, as far as it is counted; a relay's AttemptRecord is one. */
 export interface AttemptSample {
@@ -24,19 +25,6 @@ export interface RequestSample {
   readonly overheadMs: number
   readonly usage: TokenUsage | null
   readonly end: string
-}
-
-const STATES = ["ready", "cooling", "refreshing", "expired", "parked", "disabled", "banned"] as const
-
-/** What is asked of a provider when somebody scrapes; a scheduler's Pool and a relay's Relay fit. */
-export interface Watched {
-  readonly provider: string
-  readonly pool: {
-    counts(): Readonly<Record<(typeof STATES)[number] | "inFlight" | "waiting" | "pendingSeeds", number>>
-    /** Credentials ready for a model. */
-    ready(model: string): number
-  }
-  readonly relay: { readonly active: number }
 }
 
 /** Label values that may appear; any other becomes "other", so that no client can make series without bound. */
@@ -72,18 +60,8 @@ export interface MetricsDeps {
   readonly ready?: () => boolean
 }
 
-/** What is counted for one provider and model. */
-interface Cell {
-  /** By principal, then by status. */
-  readonly requests: Map<string, Counts<number>>
-  readonly ends: Counts<string>
-  readonly attempts: Counts<string>
-  readonly tokens: { input: number; output: number; cached: number; reasoning: number }
-  readonly duration: Buckets
-  readonly firstByte: Buckets
-  readonly overhead: Buckets
-  readonly acquire: Buckets
-}
+/** Prometheus text format 0.0.4. */
+const TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 const newCounts = () => new Counts<number>()
 
@@ -91,13 +69,6 @@ const OTHER = "other"
 /** Distinct causes, outcomes and reasons that get a series of their own; they come from tables, this only bounds a mistake. */
 const MOST_WORDS = 64
 const WORD = /^[a-z0-9_.-]{1,48}$/i
-
-/** Waiting for a model takes from some milliseconds to minutes. Seconds. */
-const ANSWER_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600]
-/** Our own share is meant to be well under a millisecond. Seconds. */
-const OVERHEAD_BUCKETS = [0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25]
-/** Zero for nearly all, up to the wait for a refresh. Seconds. */
-const ACQUIRE_BUCKETS = [0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 /** Lets through at most so many distinct words. */
 function bounded(most: number): (word: string) => string {
@@ -112,8 +83,6 @@ function bounded(most: number): (word: string) => string {
 
 /** The metrics of one app, in a registry of its own. Every name begins with `pollux_` and ends in its unit. */
 export function createMetrics(deps: MetricsDeps): Metrics {
-  const registry = new Registry()
-  const registers = [registry]
   const cause = bounded(MOST_WORDS)
   const outcome = bounded(MOST_WORDS)
   const reason = bounded(MOST_WORDS)
@@ -124,16 +93,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
 
   const modelLabel = (provider: string, model: string) => (models.get(provider)?.has(model) ? model : OTHER)
 
-  const cells = new Cells<Cell>(() => ({
-    requests: new Map(),
-    ends: new Counts(),
-    attempts: new Counts(),
-    tokens: { input: 0, output: 0, cached: 0, reasoning: 0 },
-    duration: new Buckets(ANSWER_BUCKETS),
-    firstByte: new Buckets(ANSWER_BUCKETS),
-    overhead: new Buckets(OVERHEAD_BUCKETS),
-    acquire: new Buckets(ACQUIRE_BUCKETS),
-  }))
+  const cells = new Cells(emptyCell)
   /** The cell looked up last, under what the requests call it: most are for the same model, and each has more than one sample. */
   let last: { readonly provider: string; readonly model: string; readonly cell: Cell } | null = null
   function cellOf(provider: string, model: string): Cell {
@@ -142,164 +102,29 @@ export function createMetrics(deps: MetricsDeps): Metrics {
     return last.cell
   }
 
-  new Counter({
-    name: "pollux_requests_total",
-    help: "Finished requests by provider, model, status sent to the client, and name of the key.",
-    labelNames: ["provider", "model", "status", "principal"],
-    registers,
-    collect() {
-      this.reset()
-      for (const { labels, cell } of cells.all()) {
-        for (const [principal, statuses] of cell.requests) {
-          for (const [status, amount] of statuses) this.inc({ ...labels, status, principal }, amount)
-        }
-      }
-    },
-  })
-  const words = (
-    name: string,
-    help: string,
-    label: string,
-    read: (cell: Cell) => Iterable<readonly [word: string, amount: number]>,
-  ) =>
-    new Counter({
-      name,
-      help,
-      labelNames: ["provider", "model", label],
-      registers,
-      collect() {
-        this.reset()
-        for (const { labels, cell } of cells.all()) {
-          for (const [word, amount] of read(cell)) this.inc({ ...labels, [label]: word }, amount)
-        }
-      },
+  const refreshes = new Series<"provider" | "outcome">()
+  const seeds = new Series<"provider" | "outcome">()
+  const rejections = new Series<"reason">()
+  const lag = new LoopLag(deps.clock, deps.timers)
+  const startedAt = deps.clock.wall() / 1000 - process.uptime()
+  let registry: Promise<Registry> | null = null
+
+  /** Loaded by the first scrape: the library behind it would cost each start some 8 milliseconds. */
+  async function expose(): Promise<Registry> {
+    const { createRegistry } = await import("./exposition.ts")
+    return createRegistry({
+      version: deps.version,
+      cells,
+      refreshes,
+      seeds,
+      rejections,
+      watched,
+      lag,
+      startedAt,
+      ready: () => deps.ready?.() ?? true,
+      models: (provider) => models.get(provider) ?? [],
     })
-  words(
-    "pollux_request_ends_total",
-    "Finished requests by how they ended: complete, client_gone, cut, idle, refused.",
-    "end",
-    (cell) => cell.ends,
-  )
-  words(
-    "pollux_attempts_total",
-    "Attempts upstream by cause: ok, or why the attempt failed.",
-    "cause",
-    (cell) => cell.attempts,
-  )
-  words(
-    "pollux_tokens_total",
-    "Tokens counted by the upstream; cached is part of input, reasoning of output.",
-    "kind",
-    (cell) => Object.entries(cell.tokens),
-  )
-
-  const histogram = (name: string, help: string, bounds: readonly number[], read: (cell: Cell) => Buckets) =>
-    new CellHistogram(
-      { name, help, bounds },
-      function* () {
-        for (const { labels, cell } of cells.all()) yield { labels, buckets: read(cell) }
-      },
-      registry,
-    )
-  histogram(
-    "pollux_request_duration_seconds",
-    "From a request's arrival to the end of its answer.",
-    ANSWER_BUCKETS,
-    (cell) => cell.duration,
-  )
-  histogram(
-    "pollux_first_byte_seconds",
-    "From sending the last attempt to the first byte of its answer.",
-    ANSWER_BUCKETS,
-    (cell) => cell.firstByte,
-  )
-  histogram(
-    "pollux_overhead_seconds",
-    "Time added by Pollux itself: up to the answer, without waiting for the upstream or for a credential.",
-    OVERHEAD_BUCKETS,
-    (cell) => cell.overhead,
-  )
-  histogram(
-    "pollux_acquire_seconds",
-    "Time a request waited for credentials, all attempts together.",
-    ACQUIRE_BUCKETS,
-    (cell) => cell.acquire,
-  )
-
-  const refreshes = new Counter({
-    name: "pollux_refreshes_total",
-    help: "Token refreshes by outcome.",
-    labelNames: ["provider", "outcome"],
-    registers,
-  })
-  const seeds = new Counter({
-    name: "pollux_seeds_total",
-    help: "Refresh tokens and logins handed in, by outcome.",
-    labelNames: ["provider", "outcome"],
-    registers,
-  })
-  const rejections = new Counter({
-    name: "pollux_rejected_requests_total",
-    help: "Requests turned away before any provider saw them, by reason.",
-    labelNames: ["reason"],
-    registers,
-  })
-  new Gauge({
-    name: "pollux_build_info",
-    help: "Always 1; the labels name what runs.",
-    labelNames: ["version"],
-    registers,
-  }).set({ version: deps.version }, 1)
-  new Gauge({
-    name: "pollux_ready",
-    help: "1 when the process can serve, 0 when it cannot; /readyz tells why.",
-    registers,
-    collect() {
-      this.set((deps.ready?.() ?? true) ? 1 : 0)
-    },
-  })
-
-  new Gauge({
-    name: "pollux_credentials",
-    help: "Credentials by state.",
-    labelNames: ["provider", "state"],
-    registers,
-    collect() {
-      for (const { provider, pool } of watched) {
-        const counts = pool.counts()
-        for (const state of STATES) this.set({ provider, state }, counts[state])
-      }
-    },
-  })
-  new Gauge({
-    name: "pollux_credentials_ready",
-    help: "Credentials that can serve a model now.",
-    labelNames: ["provider", "model"],
-    registers,
-    collect() {
-      this.reset()
-      for (const { provider, pool } of watched) {
-        for (const model of models.get(provider) ?? []) this.set({ provider, model }, pool.ready(model))
-      }
-    },
-  })
-
-  const gauge = (name: string, help: string, read: (of: Watched) => number) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: ["provider"],
-      registers,
-      collect() {
-        for (const of of watched) this.set({ provider: of.provider }, read(of))
-      },
-    })
-  gauge("pollux_leases", "Attempts that hold a credential now.", (of) => of.pool.counts().inFlight)
-  gauge("pollux_waiting_requests", "Requests waiting for a credential now.", (of) => of.pool.counts().waiting)
-  gauge("pollux_pending_seeds", "Refresh tokens handed in and not yet decided.", (of) => of.pool.counts().pendingSeeds)
-  gauge("pollux_active_requests", "Requests not yet answered in full.", (of) => of.relay.active)
-
-  const unwatchProcess = watchProcess(registry, deps.clock, deps.timers)
+  }
 
   return {
     attempt({ provider, model, cause: why }) {
@@ -322,17 +147,20 @@ export function createMetrics(deps: MetricsDeps): Metrics {
       tokens.cached += Math.max(0, usage.cached ?? 0)
       tokens.reasoning += Math.max(0, usage.reasoning ?? 0)
     },
-    refresh: (provider, kind) => refreshes.inc({ provider, outcome: outcome(kind) }),
-    seed: (provider, kind) => seeds.inc({ provider, outcome: outcome(kind) }),
-    rejected: (why) => rejections.inc({ reason: reason(why) }),
+    refresh: (provider, kind) => refreshes.add({ provider, outcome: outcome(kind) }),
+    seed: (provider, kind) => seeds.add({ provider, outcome: outcome(kind) }),
+    rejected: (why) => rejections.add({ reason: reason(why) }),
     allow(allowed) {
       principals = new Set(allowed.principals)
       last = null
       models = new Map(Object.entries(allowed.models).map(([provider, list]) => [provider, new Set(list)]))
     },
     watch: (of) => void watched.push(of),
-    text: () => registry.metrics(),
-    contentType: registry.contentType,
-    close: unwatchProcess,
+    async text() {
+      registry ??= expose()
+      return (await registry).metrics()
+    },
+    contentType: TEXT_FORMAT,
+    close: () => lag.close(),
   }
 }
