@@ -1,7 +1,8 @@
-import { and, desc, eq, inArray, lt, sql } from "drizzle-orm"
+import { and, eq, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
 import { excluded } from "./expressions.ts"
 import { onDemand } from "./on-demand.ts"
+import { plain, scan } from "./plain.ts"
 import { bindings } from "./schema.ts"
 import type { Binding } from "./types.ts"
 
@@ -11,15 +12,26 @@ export const BINDINGS_KEPT = 100_000
 
 /** Which credential served a session, for one provider. Methods that write must run inside a transaction. */
 export class Bindings {
+  readonly #connection: Connection
+  readonly #provider: string
   readonly #queries: ReturnType<typeof prepare>
 
   constructor(connection: Connection, provider: string) {
+    this.#connection = connection
+    this.#provider = provider
     this.#queries = prepare(connection, provider)
   }
 
   /** The most recently used, newest first. */
   newest(limit: number): Binding[] {
-    return this.#queries.newest.all({ limit })
+    const { session, credential, usedAt } = bindings
+    return scan(
+      this.#connection,
+      { session, credential, usedAt },
+      plain`${bindings} WHERE ${bindings.provider} = ? ORDER BY ${usedAt} DESC, ${session} LIMIT ?`,
+      this.#provider,
+      limit,
+    )
   }
 
   bind(session: string, credential: number, usedAt: number): void {
@@ -35,8 +47,17 @@ export class Bindings {
   }
 
   prune(now: number): void {
-    this.#queries.pruneOld.run({ before: now - BINDINGS_KEPT_MS })
-    this.#queries.pruneMany.run()
+    const { provider, session, usedAt } = bindings
+    this.#connection.run(
+      plain`DELETE FROM ${bindings} WHERE ${provider} = ? AND ${usedAt} < ?`,
+      this.#provider,
+      now - BINDINGS_KEPT_MS,
+    )
+    this.#connection.run(
+      plain`DELETE FROM ${bindings} WHERE ${provider} = ?1 AND ${session} IN
+        (SELECT ${session} FROM ${bindings} WHERE ${provider} = ?1 ORDER BY ${usedAt} DESC LIMIT -1 OFFSET ${BINDINGS_KEPT})`,
+      this.#provider,
+    )
   }
 }
 
@@ -44,22 +65,7 @@ const { placeholder } = sql
 
 function prepare({ db }: Connection, provider: string) {
   const mine = eq(bindings.provider, provider)
-  const surplus = db
-    .select({ session: bindings.session })
-    .from(bindings)
-    .where(mine)
-    .orderBy(desc(bindings.usedAt))
-    .limit(Number.MAX_SAFE_INTEGER)
-    .offset(BINDINGS_KEPT)
   return onDemand({
-    newest: () =>
-      db
-        .select({ session: bindings.session, credential: bindings.credential, usedAt: bindings.usedAt })
-        .from(bindings)
-        .where(mine)
-        .orderBy(desc(bindings.usedAt), bindings.session)
-        .limit(placeholder("limit"))
-        .prepare(),
     bind: () =>
       db
         .insert(bindings)
@@ -83,16 +89,6 @@ function prepare({ db }: Connection, provider: string) {
       db
         .delete(bindings)
         .where(and(mine, eq(bindings.credential, placeholder("credential"))))
-        .prepare(),
-    pruneOld: () =>
-      db
-        .delete(bindings)
-        .where(and(mine, lt(bindings.usedAt, placeholder("before"))))
-        .prepare(),
-    pruneMany: () =>
-      db
-        .delete(bindings)
-        .where(and(mine, inArray(bindings.session, surplus)))
         .prepare(),
   })
 }

@@ -23,14 +23,15 @@ export interface Cipher {
   open(stored: string, cell: Cell): string
 }
 
-const PREFIX = "pxe1:"
+/** How every envelope begins. */
+export const SEALED_PREFIX = "pxe1:"
 const ALGORITHM = "aes-256-gcm"
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const KEY_BYTES = 32
 
 /** Whether a stored value is an envelope. No token may look like one. */
-export const isSealed = (text: string): boolean => text.startsWith(PREFIX)
+export const isSealed = (text: string): boolean => text.startsWith(SEALED_PREFIX)
 
 /** Id of the key that an envelope names, or null when it is none. */
 export const keyIdOf = (text: string): string | null => (isSealed(text) ? (text.split(":")[1] ?? "") : null)
@@ -95,7 +96,7 @@ export function createCipher(keyText: string | null): Cipher {
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES }).setAAD(associated(cell))
       const sealed = Buffer.concat([nonce, cipher.update(plain, "utf8"), cipher.final(), cipher.getAuthTag()])
-      return `${PREFIX}${keyId}:${sealed.toString("base64url")}`
+      return `${SEALED_PREFIX}${keyId}:${sealed.toString("base64url")}`
     },
     open(stored, cell) {
       const id = keyIdOf(stored)
@@ -107,7 +108,7 @@ export function createCipher(keyText: string | null): Cipher {
           Exit.config,
         )
       }
-      const plain = unseal(key, stored.slice(PREFIX.length + id.length + 1), cell)
+      const plain = unseal(key, stored.slice(SEALED_PREFIX.length + id.length + 1), cell)
       refuseEnvelope(plain, cell)
       return plain
     },

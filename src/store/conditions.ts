@@ -1,7 +1,9 @@
-import { and, eq, lt, sql } from "drizzle-orm"
+import { and, eq, sql } from "drizzle-orm"
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core"
 import type { Connection } from "./connection.ts"
 import { excluded } from "./expressions.ts"
 import { onDemand } from "./on-demand.ts"
+import { plain, scan } from "./plain.ts"
 import { cooldowns, modelMarks, quotas, refreshIntents } from "./schema.ts"
 import type { Cooldown, ModelMark, QuotaWindow } from "./types.ts"
 
@@ -13,11 +15,17 @@ export interface Condition {
   readonly intentAt: number | null
 }
 
+type Owned = SQLiteTable & { readonly provider: SQLiteColumn }
+
 /** Cooldowns, model marks, quotas and refresh intents of one provider. Methods that write must run inside a transaction. */
 export class Conditions {
+  readonly #connection: Connection
+  readonly #provider: string
   readonly #queries: ReturnType<typeof prepare>
 
   constructor(connection: Connection, provider: string) {
+    this.#connection = connection
+    this.#provider = provider
     this.#queries = prepare(connection, provider)
   }
 
@@ -32,12 +40,14 @@ export class Conditions {
 
   /** As `of`, with all credentials read at once. */
   all(): (credential: number) => Condition {
-    const cooldownsOf = Map.groupBy(this.#queries.allCooldowns.all(), (row) => row.credential)
-    const marksOf = Map.groupBy(this.#queries.allMarks.all(), (row) => row.credential)
-    const quotasOf = Map.groupBy(this.#queries.allQuotas.all(), (row) => row.credential)
-    const intents = new Map(this.#queries.allIntents.all().map((row) => [row.credential, row.at]))
+    const all = <C extends Readonly<Record<string, SQLiteColumn>>>(columns: C, table: Owned) =>
+      scan(this.#connection, columns, plain`${table} WHERE ${table.provider} = ?`, this.#provider)
+    const cooldownsOf = Map.groupBy(all(columns.cooldown, cooldowns), (row) => row.credential)
+    const marksOf = Map.groupBy(all(columns.mark, modelMarks), (row) => row.credential)
+    const quotasOf = Map.groupBy(all(columns.quota, quotas), (row) => row.credential)
+    const intents = new Map(all(columns.intent, refreshIntents).map((row) => [row.credential, row.at]))
     return (credential) => ({
-      cooldowns: cooldownsOf.get(credential)?.map(bare) ?? [],
+      cooldowns: cooldownsOf.get(credential)?.map((row) => bare({ ...row, quota: row.quota === 1 })) ?? [],
       marks: marksOf.get(credential)?.map(bare) ?? [],
       quotas: quotasOf.get(credential)?.map(bare) ?? [],
       intentAt: intents.get(credential) ?? null,
@@ -86,17 +96,26 @@ export class Conditions {
 
   /** Credentials that anything here is about. */
   subjects(): ReadonlySet<number> {
-    const { allCooldowns, allMarks, allQuotas, allIntents } = this.#queries
-    return new Set(
-      [allCooldowns, allMarks, allQuotas, allIntents].flatMap((query) => query.all().map((row) => row.credential)),
+    const rows = this.#connection.rows<{ readonly credential: number }>(
+      [cooldowns, modelMarks, quotas, refreshIntents]
+        .map((table) => plain`SELECT ${table.credential} AS "credential" FROM ${table} WHERE ${table.provider} = ?1`)
+        .join(" UNION "),
+      this.#provider,
     )
+    return new Set(rows.map((row) => row.credential))
   }
 
   /** Forgets marks that are over, cooldowns that ended so long ago that their strikes count no more, and quotas last seen long ago. */
   prune(marksBefore: number, cooldownsBefore: number, quotasBefore: number): void {
-    this.#queries.pruneQuotas.run({ before: quotasBefore })
-    this.#queries.pruneMarks.run({ before: marksBefore })
-    this.#queries.pruneCooldowns.run({ before: cooldownsBefore })
+    const older = (table: Owned, column: SQLiteColumn, than: number) =>
+      this.#connection.run(
+        plain`DELETE FROM ${table} WHERE ${table.provider} = ? AND ${column} < ?`,
+        this.#provider,
+        than,
+      )
+    older(quotas, quotas.seenAt, quotasBefore)
+    older(modelMarks, modelMarks.until, marksBefore)
+    older(cooldowns, cooldowns.until, cooldownsBefore)
   }
 }
 
@@ -104,44 +123,40 @@ const bare = <T extends { readonly credential: number }>({ credential: _, ...res
 
 const { placeholder } = sql
 
+const columns = {
+  cooldown: {
+    credential: cooldowns.credential,
+    scope: cooldowns.scope,
+    until: cooldowns.until,
+    stated: cooldowns.stated,
+    cause: cooldowns.cause,
+    strikes: cooldowns.strikes,
+    quota: cooldowns.quota,
+  },
+  mark: { credential: modelMarks.credential, model: modelMarks.model, until: modelMarks.until },
+  quota: {
+    credential: quotas.credential,
+    family: quotas.family,
+    name: quotas.name,
+    usedPercent: quotas.usedPercent,
+    windowMinutes: quotas.windowMinutes,
+    resetsAt: quotas.resetsAt,
+    seenAt: quotas.seenAt,
+  },
+  intent: { credential: refreshIntents.credential, at: refreshIntents.at },
+}
+
 function prepare({ db }: Connection, provider: string) {
   const credential = placeholder("credential")
   const ofCooldown = and(eq(cooldowns.provider, provider), eq(cooldowns.credential, credential))
   const ofMark = and(eq(modelMarks.provider, provider), eq(modelMarks.credential, credential))
   const ofQuota = and(eq(quotas.provider, provider), eq(quotas.credential, credential))
   const ofIntent = and(eq(refreshIntents.provider, provider), eq(refreshIntents.credential, credential))
-  const columns = {
-    cooldown: {
-      credential: cooldowns.credential,
-      scope: cooldowns.scope,
-      until: cooldowns.until,
-      stated: cooldowns.stated,
-      cause: cooldowns.cause,
-      strikes: cooldowns.strikes,
-      quota: cooldowns.quota,
-    },
-    mark: { credential: modelMarks.credential, model: modelMarks.model, until: modelMarks.until },
-    quota: {
-      credential: quotas.credential,
-      family: quotas.family,
-      name: quotas.name,
-      usedPercent: quotas.usedPercent,
-      windowMinutes: quotas.windowMinutes,
-      resetsAt: quotas.resetsAt,
-      seenAt: quotas.seenAt,
-    },
-    intent: { credential: refreshIntents.credential, at: refreshIntents.at },
-  }
   return onDemand({
     cooldowns: () => db.select(columns.cooldown).from(cooldowns).where(ofCooldown).prepare(),
     marks: () => db.select(columns.mark).from(modelMarks).where(ofMark).prepare(),
     quotas: () => db.select(columns.quota).from(quotas).where(ofQuota).prepare(),
     intent: () => db.select(columns.intent).from(refreshIntents).where(ofIntent).prepare(),
-    allCooldowns: () => db.select(columns.cooldown).from(cooldowns).where(eq(cooldowns.provider, provider)).prepare(),
-    allMarks: () => db.select(columns.mark).from(modelMarks).where(eq(modelMarks.provider, provider)).prepare(),
-    allQuotas: () => db.select(columns.quota).from(quotas).where(eq(quotas.provider, provider)).prepare(),
-    allIntents: () =>
-      db.select(columns.intent).from(refreshIntents).where(eq(refreshIntents.provider, provider)).prepare(),
     setCooldown: () =>
       db
         .insert(cooldowns)
@@ -172,11 +187,6 @@ function prepare({ db }: Connection, provider: string) {
         .where(and(ofCooldown, eq(cooldowns.scope, placeholder("scope"))))
         .prepare(),
     clearCooldowns: () => db.delete(cooldowns).where(ofCooldown).prepare(),
-    pruneCooldowns: () =>
-      db
-        .delete(cooldowns)
-        .where(and(eq(cooldowns.provider, provider), lt(cooldowns.until, placeholder("before"))))
-        .prepare(),
     setMark: () =>
       db
         .insert(modelMarks)
@@ -192,11 +202,6 @@ function prepare({ db }: Connection, provider: string) {
         .where(and(ofMark, eq(modelMarks.model, placeholder("model"))))
         .prepare(),
     clearMarks: () => db.delete(modelMarks).where(ofMark).prepare(),
-    pruneMarks: () =>
-      db
-        .delete(modelMarks)
-        .where(and(eq(modelMarks.provider, provider), lt(modelMarks.until, placeholder("before"))))
-        .prepare(),
     setQuota: () =>
       db
         .insert(quotas)
@@ -219,11 +224,6 @@ function prepare({ db }: Connection, provider: string) {
             seenAt: excluded(quotas.seenAt),
           },
         })
-        .prepare(),
-    pruneQuotas: () =>
-      db
-        .delete(quotas)
-        .where(and(eq(quotas.provider, provider), lt(quotas.seenAt, placeholder("before"))))
         .prepare(),
     clearQuotas: () => db.delete(quotas).where(ofQuota).prepare(),
     intend: () =>

@@ -61,7 +61,7 @@ export class Connection {
   #durability: Durability | null = null
   #trouble: string | null = null
   #probedAt = 0
-  #probe: { run(values: { at: number }): unknown } | null = null
+  #probe: ReturnType<typeof prepareProbe> | null = null
 
   /** @param logged whether there is a write-ahead log: without one, an unsynced write could damage the file in a power cut */
   constructor(client: Database, path: string, clock: Clock, logged: boolean) {
@@ -75,11 +75,6 @@ export class Connection {
   /** The schema is in place. From now on waits for foreign locks are short; while opening they may be long. */
   serve(): void {
     this.#serving = true
-    this.#probe = this.db
-      .insert(probe)
-      .values({ id: 1, at: sql.placeholder("at") })
-      .onConflictDoUpdate({ target: probe.id, set: { at: excluded(probe.at) } })
-      .prepare()
   }
 
   /**
@@ -105,6 +100,16 @@ export class Connection {
     }
   }
 
+  /** All rows that written-out SQL gives, within `read` or `write`. */
+  rows<Row>(text: string, ...values: readonly (string | number)[]): Row[] {
+    return this.#client.query<Row, (string | number)[]>(text).all(...values)
+  }
+
+  /** Runs written-out SQL that gives no rows, within `write`. */
+  run(text: string, ...values: readonly (string | number)[]): void {
+    this.#client.query<unknown, (string | number)[]>(text).run(...values)
+  }
+
   /**
    * Why the last write failed, or null while writes work. After a failure it tries a small write now and then, since without
    * traffic there may be no other that would show that the database has recovered.
@@ -113,7 +118,9 @@ export class Connection {
     if (this.#trouble === null || this.clock.mono() - this.#probedAt < PROBE_EVERY_MS) return this.#trouble
     this.#probedAt = this.clock.mono()
     try {
-      this.#transaction("probe", "synced", () => this.#probe?.run({ at: this.clock.wall() }))
+      this.#probe ??= prepareProbe(this.db)
+      const query = this.#probe
+      this.#transaction("probe", "synced", () => query.run({ at: this.clock.wall() }))
       this.#trouble = null
     } catch (error) {
       this.#trouble = storeError(error, this.path).message
@@ -180,3 +187,10 @@ export class Connection {
     return failure
   }
 }
+
+const prepareProbe = (db: BunSQLiteDatabase) =>
+  db
+    .insert(probe)
+    .values({ id: 1, at: sql.placeholder("at") })
+    .onConflictDoUpdate({ target: probe.id, set: { at: excluded(probe.at) } })
+    .prepare()

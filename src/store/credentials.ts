@@ -3,8 +3,9 @@ import type { Vault } from "./cipher.ts"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
 import { onDemand } from "./on-demand.ts"
+import { plain, scan } from "./plain.ts"
 import { formatTime } from "./rfc3339.ts"
-import { type Descriptor, idFloors } from "./schema.ts"
+import { type CredentialTable, type Descriptor, idFloors } from "./schema.ts"
 import type { Identity, TokenSet } from "./types.ts"
 
 /** A credential row with its tokens opened. */
@@ -26,18 +27,32 @@ const { placeholder } = sql
 
 /** The rows of one provider's credential table. Methods that write must run inside a transaction. */
 export class Credentials {
+  readonly #connection: Connection
   readonly #descriptor: Descriptor
   readonly #vault: Vault
   readonly #queries: ReturnType<typeof prepare>
 
   constructor(connection: Connection, descriptor: Descriptor, vault: Vault) {
+    this.#connection = connection
     this.#descriptor = descriptor
     this.#vault = vault
     this.#queries = prepare(connection, descriptor)
   }
 
   all(): Row[] {
-    return this.#queries.all.all().map((row) => this.#opened(row))
+    const { table, plan } = this.#descriptor
+    const from = plain`${table} ORDER BY ${table.id}`
+    const rows: Row[] =
+      plan === null
+        ? scan(this.#connection, columnsOf(table), from).map((row) => ({ ...row, plan: null }))
+        : scan(this.#connection, { ...columnsOf(table), plan: plan.plan }, from)
+    return rows.map((row) => this.#opened(row))
+  }
+
+  /** Of each row, by which the writes of another program are noticed. */
+  versions(): { readonly id: number; readonly updatedAt: string }[] {
+    const { id, updatedAt } = this.#descriptor.table
+    return scan(this.#connection, { id, updatedAt }, plain`${this.#descriptor.table} ORDER BY ${id}`)
   }
 
   get(id: number): Row | null {
@@ -116,22 +131,22 @@ export class Credentials {
   }
 }
 
+const columnsOf = (table: CredentialTable) => ({
+  id: table.id,
+  email: table.email,
+  sub: table.sub,
+  account: table.account,
+  refreshToken: table.refreshToken,
+  accessToken: table.accessToken,
+  expiry: table.expiry,
+  status: table.status,
+  updatedAt: table.updatedAt,
+})
+
 function prepare({ db }: Connection, { provider, table, plan }: Descriptor) {
-  const columns = {
-    id: table.id,
-    email: table.email,
-    sub: table.sub,
-    account: table.account,
-    refreshToken: table.refreshToken,
-    accessToken: table.accessToken,
-    expiry: table.expiry,
-    status: table.status,
-    plan: plan === null ? sql<string | null>`NULL` : plan.plan,
-    updatedAt: table.updatedAt,
-  }
+  const columns = { ...columnsOf(table), plan: plan === null ? sql<string | null>`NULL` : plan.plan }
   const byId = eq(table.id, placeholder("id"))
   return onDemand({
-    all: () => db.select(columns).from(table).orderBy(table.id).prepare(),
     byId: () => db.select(columns).from(table).where(byId).prepare(),
     byIdentity: () =>
       db

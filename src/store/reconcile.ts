@@ -20,13 +20,17 @@ export interface Reconciled {
  * inside the caller's transaction.
  */
 export function reconcile(tables: Tables, now: number): Reconciled {
-  const states = new Map(tables.states.all().map((state) => [state.credential, state]))
+  const witnesses = tables.states.witnesses()
+  const versions = tables.credentials.versions()
   let found = 0
   let changed = 0
-  for (const row of tables.credentials.all()) {
-    const state = states.get(row.id)
-    states.delete(row.id)
-    if (state === undefined) {
+  for (const { id, updatedAt } of versions) {
+    // Only a row that is new or foreign is read in full.
+    if (witnesses.get(id) === updatedAt) continue
+    const row = tables.credentials.get(id)
+    if (row === null) continue
+    const state = tables.states.get(id)
+    if (state === null) {
       tables.states.create(
         row.id,
         standingOf(row.status, null, row.updatedAt),
@@ -35,14 +39,13 @@ export function reconcile(tables: Tables, now: number): Reconciled {
         now,
       )
       found++
-    } else if (state.witness !== row.updatedAt) {
+    } else {
       startOver(tables, row, state, now)
       changed++
     }
   }
-  const orphans = new Set(
-    [...states.keys(), ...tables.conditions.subjects()].filter((id) => !tables.credentials.exists(id)),
-  )
+  const present = new Set(versions.map(({ id }) => id))
+  const orphans = new Set([...witnesses.keys(), ...tables.conditions.subjects()].filter((id) => !present.has(id)))
   for (const id of orphans) forget(tables, id)
   return { found, changed, orphaned: orphans.size }
 }

@@ -1,7 +1,8 @@
-import { eq, getTableName, isNotNull, or } from "drizzle-orm"
-import { type Cell, type Cipher, isSealed, keyIdOf } from "./cipher.ts"
+import { eq, getTableName } from "drizzle-orm"
+import { type Cell, type Cipher, isSealed, keyIdOf, SEALED_PREFIX } from "./cipher.ts"
 import type { Connection } from "./connection.ts"
 import { Exit, StoreError } from "./error.ts"
+import { plain, scan } from "./plain.ts"
 import { type Descriptor, descriptors, seeds } from "./schema.ts"
 import { cell as seedCell } from "./seeds.ts"
 
@@ -22,7 +23,7 @@ interface Secret {
 export function reseal(connection: Connection, target: Cipher, known: readonly Cipher[]): number {
   const ciphers = new Map([...known, target].map((cipher) => [cipher.keyId, cipher]))
   return connection.write("encrypt", "synced", () => {
-    const secrets = collect(connection)
+    const secrets = collect(connection, target)
     refuseUnknown(secrets, target, new Set(ciphers.keys()), connection.path)
     let changed = 0
     for (const { cell, stored, put } of secrets) {
@@ -51,23 +52,23 @@ function refuseUnknown(
   )
 }
 
-const collect = (connection: Connection): Secret[] => [
-  ...descriptors.flatMap((descriptor) => credentialSecrets(connection, descriptor)),
+/** Under no key only what is sealed is of interest: then a start need not look at each plain value. */
+const collect = (connection: Connection, target: Cipher): Secret[] => [
+  ...descriptors.flatMap((descriptor) => credentialSecrets(connection, descriptor, target.keyId === null)),
   ...seedSecrets(connection),
 ]
 
-function credentialSecrets({ db }: Connection, { table }: Descriptor): Secret[] {
+const BEGINNING = SEALED_PREFIX.length
+
+function credentialSecrets(connection: Connection, { table }: Descriptor, sealedOnly: boolean): Secret[] {
+  const { db } = connection
   const name = getTableName(table)
-  const rows = db
-    .select({
-      id: table.id,
-      sub: table.sub,
-      account: table.account,
-      refresh: table.refreshToken,
-      access: table.accessToken,
-    })
-    .from(table)
-    .all()
+  const { id, sub, account, refreshToken: refresh, accessToken: access } = table
+  const columns = { id, sub, account, refresh, access }
+  const sealed = plain`WHERE ?1 IN (substr(${refresh}, 1, ${BEGINNING}), substr(${access}, 1, ${BEGINNING}))`
+  const rows = sealedOnly
+    ? scan(connection, columns, `${plain`${table}`} ${sealed}`, SEALED_PREFIX)
+    : scan(connection, columns, plain`${table}`)
   return rows.flatMap(({ id, sub, account, refresh, access }) => {
     const at = (column: string): Cell => ({ table: name, column, row: [sub, account] })
     const put = (set: { refreshToken: string } | { accessToken: string }) =>
@@ -82,12 +83,11 @@ function credentialSecrets({ db }: Connection, { table }: Descriptor): Secret[] 
   })
 }
 
-function seedSecrets({ db }: Connection): Secret[] {
-  const rows = db
-    .select({ id: seeds.id, hash: seeds.hash, refreshToken: seeds.refreshToken, held: seeds.held })
-    .from(seeds)
-    .where(or(isNotNull(seeds.refreshToken), isNotNull(seeds.held)))
-    .all()
+function seedSecrets(connection: Connection): Secret[] {
+  const { db } = connection
+  const { id, hash, refreshToken, held } = seeds
+  const from = plain`${seeds} WHERE ${refreshToken} IS NOT NULL OR ${held} IS NOT NULL`
+  const rows = scan(connection, { id, hash, refreshToken, held }, from)
   return rows.flatMap(({ id, hash, refreshToken, held }) => {
     const put = (set: { refreshToken: string } | { held: string }) =>
       void db.update(seeds).set(set).where(eq(seeds.id, id)).run()

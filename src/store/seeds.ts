@@ -1,8 +1,9 @@
-import { and, desc, eq, getTableName, inArray, lt, ne, sql } from "drizzle-orm"
+import { and, desc, eq, getTableName, sql } from "drizzle-orm"
 import type { Vault } from "./cipher.ts"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
 import { onDemand } from "./on-demand.ts"
+import { plain, scan } from "./plain.ts"
 import { type Descriptor, seeds } from "./schema.ts"
 import { parseTokens } from "./tokens.ts"
 import type { Seed, SeedOutcome, SeedRecord, TokenSet } from "./types.ts"
@@ -42,16 +43,22 @@ export function parseSeedId(id: string): number | null {
 
 /** One provider's seeds. Methods that write must run inside a transaction. */
 export class Seeds {
+  readonly #connection: Connection
+  readonly #provider: string
   readonly #vault: Vault
   readonly #queries: ReturnType<typeof prepare>
 
   constructor(connection: Connection, descriptor: Descriptor, vault: Vault) {
+    this.#connection = connection
+    this.#provider = descriptor.provider
     this.#vault = vault
     this.#queries = prepare(connection, descriptor)
   }
 
   pending(): Seed[] {
-    return this.#queries.pending.all().flatMap((raw) => seedOf(this.#opened(raw)) ?? [])
+    const { provider, outcome, id } = seeds
+    const from = plain`${seeds} WHERE ${provider} = ? AND ${outcome} = 'pending' ORDER BY ${id}`
+    return scan(this.#connection, columns, from, this.#provider).flatMap((raw) => seedOf(this.#opened(raw)) ?? [])
   }
 
   pendingOne(id: number): Seed | null {
@@ -134,8 +141,17 @@ export class Seeds {
 
   /** Forgets old final outcomes. */
   prune(now: number): void {
-    this.#queries.pruneOld.run({ before: now - SEEDS_KEPT_MS })
-    this.#queries.pruneMany.run()
+    const { provider, outcome, updatedAt, id } = seeds
+    this.#connection.run(
+      plain`DELETE FROM ${seeds} WHERE ${provider} = ? AND ${outcome} <> 'pending' AND ${updatedAt} < ?`,
+      this.#provider,
+      now - SEEDS_KEPT_MS,
+    )
+    this.#connection.run(
+      plain`DELETE FROM ${seeds} WHERE ${id} IN (SELECT ${id} FROM ${seeds} WHERE ${provider} = ? AND ${outcome} <> 'pending'
+        ORDER BY ${updatedAt} DESC, ${id} DESC LIMIT -1 OFFSET ${SEEDS_KEPT})`,
+      this.#provider,
+    )
   }
 
   #opened(raw: RawSeed): SeedRow {
@@ -189,20 +205,21 @@ function outcomeOf(row: OutcomeRow): SeedOutcome {
 
 const { placeholder } = sql
 
+const columns = {
+  id: seeds.id,
+  hash: seeds.hash,
+  account: seeds.account,
+  refreshToken: seeds.refreshToken,
+  attempts: seeds.attempts,
+  intentAt: seeds.intentAt,
+  held: seeds.held,
+  outcome: seeds.outcome,
+  credential: seeds.credential,
+}
+
 function prepare({ db }: Connection, { provider, table }: Descriptor) {
   const mine = eq(seeds.provider, provider)
   const one = and(mine, eq(seeds.id, placeholder("id")))
-  const columns = {
-    id: seeds.id,
-    hash: seeds.hash,
-    account: seeds.account,
-    refreshToken: seeds.refreshToken,
-    attempts: seeds.attempts,
-    intentAt: seeds.intentAt,
-    held: seeds.held,
-    outcome: seeds.outcome,
-    credential: seeds.credential,
-  }
   const outcomes = () =>
     db
       .select({
@@ -229,21 +246,7 @@ function prepare({ db }: Connection, { provider, table }: Descriptor) {
     intentAt: null,
     updatedAt,
   }
-  const surplus = db
-    .select({ id: seeds.id })
-    .from(seeds)
-    .where(and(mine, ne(seeds.outcome, "pending")))
-    .orderBy(desc(seeds.updatedAt), desc(seeds.id))
-    .limit(Number.MAX_SAFE_INTEGER)
-    .offset(SEEDS_KEPT)
   return onDemand({
-    pending: () =>
-      db
-        .select(columns)
-        .from(seeds)
-        .where(and(mine, eq(seeds.outcome, "pending")))
-        .orderBy(seeds.id)
-        .prepare(),
     byId: () => db.select(columns).from(seeds).where(one).prepare(),
     byHash: () =>
       db
@@ -309,11 +312,5 @@ function prepare({ db }: Connection, { provider, table }: Descriptor) {
         .where(one)
         .prepare(),
     endHeld: () => db.update(seeds).set(ended).where(one).prepare(),
-    pruneOld: () =>
-      db
-        .delete(seeds)
-        .where(and(mine, ne(seeds.outcome, "pending"), lt(seeds.updatedAt, placeholder("before"))))
-        .prepare(),
-    pruneMany: () => db.delete(seeds).where(inArray(seeds.id, surplus)).prepare(),
   })
 }

@@ -2,6 +2,7 @@ import { and, eq, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
 import { onDemand } from "./on-demand.ts"
+import { plain, scan } from "./plain.ts"
 import { states } from "./schema.ts"
 import { columnsOf, type StandingColumns } from "./standing.ts"
 import type { LastError, Standing } from "./types.ts"
@@ -22,14 +23,26 @@ export interface StateRow extends StandingColumns {
 
 /** One provider's state rows: one per credential. Methods that write must run inside a transaction. */
 export class States {
+  readonly #connection: Connection
+  readonly #provider: string
   readonly #queries: ReturnType<typeof prepare>
 
   constructor(connection: Connection, provider: string) {
+    this.#connection = connection
+    this.#provider = provider
     this.#queries = prepare(connection, provider)
   }
 
   all(): StateRow[] {
-    return this.#queries.all.all()
+    return scan(this.#connection, columns, plain`${states} WHERE ${states.provider} = ?`, this.#provider)
+  }
+
+  /** By credential, what was last seen of its row. */
+  witnesses(): Map<number, string> {
+    const { credential, witness } = states
+    const from = plain`${states} WHERE ${states.provider} = ?`
+    const rows = scan(this.#connection, { credential, witness }, from, this.#provider)
+    return new Map(rows.map((row) => [row.credential, row.witness]))
   }
 
   get(credential: number): StateRow | null {
@@ -78,28 +91,29 @@ export class States {
 
 const { placeholder } = sql
 
+const columns = {
+  credential: states.credential,
+  standing: states.standing,
+  reason: states.reason,
+  detail: states.detail,
+  url: states.url,
+  since: states.since,
+  until: states.until,
+  strikes: states.strikes,
+  refreshDead: states.refreshDead,
+  errorAt: states.errorAt,
+  errorStatus: states.errorStatus,
+  errorCause: states.errorCause,
+  errorMessage: states.errorMessage,
+  leasedAt: states.leasedAt,
+  plan: states.plan,
+  tokenHash: states.tokenHash,
+  witness: states.witness,
+}
+
 function prepare({ db }: Connection, provider: string) {
   const mine = eq(states.provider, provider)
   const one = and(mine, eq(states.credential, placeholder("credential")))
-  const columns = {
-    credential: states.credential,
-    standing: states.standing,
-    reason: states.reason,
-    detail: states.detail,
-    url: states.url,
-    since: states.since,
-    until: states.until,
-    strikes: states.strikes,
-    refreshDead: states.refreshDead,
-    errorAt: states.errorAt,
-    errorStatus: states.errorStatus,
-    errorCause: states.errorCause,
-    errorMessage: states.errorMessage,
-    leasedAt: states.leasedAt,
-    plan: states.plan,
-    tokenHash: states.tokenHash,
-    witness: states.witness,
-  }
   const standing = {
     standing: given("standing"),
     reason: given("reason"),
@@ -111,7 +125,6 @@ function prepare({ db }: Connection, provider: string) {
   }
   const updatedAt = given("now")
   return onDemand({
-    all: () => db.select(columns).from(states).where(mine).prepare(),
     one: () => db.select(columns).from(states).where(one).prepare(),
     byTokenHash: () =>
       db

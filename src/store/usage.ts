@@ -92,12 +92,11 @@ const count = (value: number): number => (Number.isFinite(value) ? Math.max(0, M
 
 export class SqlUsageLedger implements UsageLedger {
   readonly #connection: Connection
-  readonly #upsert: ReturnType<typeof prepareUpsert>
+  #upsert: ReturnType<typeof prepareUpsert> | null = null
   #pruneAt = 0
 
   constructor(connection: Connection) {
     this.#connection = connection
-    this.#upsert = prepareUpsert(connection)
   }
 
   add(entries: readonly UsageEntry[]): void {
@@ -106,6 +105,7 @@ export class SqlUsageLedger implements UsageLedger {
     if (now >= this.#pruneAt) this.prune(now)
     if (entries.length === 0) return
     this.#connection.write("usage", "relaxed", () => {
+      this.#upsert ??= prepareUpsert(this.#connection)
       for (const entry of entries) this.#upsert.run(valuesOf(entry))
     })
   }
