@@ -17,6 +17,13 @@ export interface AffinityLimits {
 
 export const AFFINITY_LIMITS: AffinityLimits = { settled: 16_384, probation: 16_384 }
 
+type Table = LRUCache<string, Place>
+
+interface Tables {
+  readonly settled: Table
+  readonly probation: Table
+}
+
 interface Place {
   credential: number
   /** Monotonic time of the use that was stored. */
@@ -29,28 +36,42 @@ interface Place {
  * (in batches) and survive a restart, since prompt caches and encrypted reasoning belong to the account.
  */
 export class Affinity {
-  readonly #settled: LRUCache<string, Place>
-  readonly #probation: LRUCache<string, Place>
+  #tables: Tables | null = null
 
   constructor(
     readonly clock: Clock,
     readonly ledger: Pick<Ledger, "session">,
-    limits: AffinityLimits = AFFINITY_LIMITS,
-  ) {
-    const idle = { ttl: IDLE, ttlResolution: 0, updateAgeOnGet: true, perf: { now: () => clock.mono() + 1 } }
-    this.#settled = new LRUCache({
-      ...idle,
-      max: limits.settled,
-      dispose: (_place, session, why) => {
-        if (why === "evict" || why === "expire" || why === "delete")
-          ledger.session(session, { late: "unbind", session })
-      },
-    })
-    this.#probation = new LRUCache({ ...idle, max: limits.probation })
-  }
+    readonly limits: AffinityLimits = AFFINITY_LIMITS,
+  ) {}
 
   get size(): number {
-    return this.#settled.size + this.#probation.size
+    return this.#tables === null ? 0 : this.#settled.size + this.#probation.size
+  }
+
+  get #settled(): Table {
+    return (this.#tables ?? this.#make()).settled
+  }
+
+  get #probation(): Table {
+    return (this.#tables ?? this.#make()).probation
+  }
+
+  /** With the first name: the tables take their whole space at once, which a start without bindings need not wait for. */
+  #make(): Tables {
+    const { clock, ledger, limits } = this
+    const idle = { ttl: IDLE, ttlResolution: 0, updateAgeOnGet: true, perf: { now: () => clock.mono() + 1 } }
+    this.#tables = {
+      settled: new LRUCache({
+        ...idle,
+        max: limits.settled,
+        dispose: (_place, session, why) => {
+          if (why === "evict" || why === "expire" || why === "delete")
+            ledger.session(session, { late: "unbind", session })
+        },
+      }),
+      probation: new LRUCache({ ...idle, max: limits.probation }),
+    }
+    return this.#tables
   }
 
   /** Takes over stored bindings; those idle for too long by the wall clock are left out. */

@@ -41,11 +41,8 @@ export class Credentials {
 
   all(): Row[] {
     const { table, plan } = this.#descriptor
-    const from = plain`${table} ORDER BY ${table.id}`
-    const rows: Row[] =
-      plan === null
-        ? scan(this.#connection, columnsOf(table), from).map((row) => ({ ...row, plan: null }))
-        : scan(this.#connection, { ...columnsOf(table), plan: plan.plan }, from)
+    const columns = { ...columnsOf(table), plan: plan?.plan ?? null }
+    const rows: Row[] = scan(this.#connection, columns, plain`${table} ORDER BY ${table.id}`)
     return rows.map((row) => this.#opened(row))
   }
 
@@ -119,15 +116,15 @@ export class Credentials {
   }
 
   #opened(row: Row): Row {
-    return {
-      ...row,
-      refreshToken: this.#vault.open(row.refreshToken, this.#cell("refresh_token", row)),
-      // The Rust program writes an empty text where one table may not hold NULL.
-      accessToken:
-        row.accessToken === null || row.accessToken === ""
-          ? null
-          : this.#vault.open(row.accessToken, this.#cell("access_token", row)),
-    }
+    const refreshToken = this.#vault.open(row.refreshToken, this.#cell("refresh_token", row))
+    // The Rust program writes an empty text where one table may not hold NULL.
+    const accessToken =
+      row.accessToken === null || row.accessToken === ""
+        ? null
+        : this.#vault.open(row.accessToken, this.#cell("access_token", row))
+    // Plain ones are what they were.
+    if (refreshToken === row.refreshToken && accessToken === row.accessToken) return row
+    return { ...row, refreshToken, accessToken }
   }
 }
 

@@ -7,12 +7,12 @@ import { type GetColumnData, getTableName } from "drizzle-orm"
 import { SQLiteColumn, type SQLiteTable } from "drizzle-orm/sqlite-core"
 import type { Connection } from "./connection.ts"
 
-type Columns = Readonly<Record<string, SQLiteColumn>>
+/** Columns by what they are called in a row; null for one that the table does not have. */
+type Columns = Readonly<Record<string, SQLiteColumn | null>>
 
 /** A row as the database gives it: a boolean is 0 or 1. */
-type Scanned<C extends Columns> = {
-  readonly [Name in keyof C]: GetColumnData<C[Name]> extends boolean ? number : GetColumnData<C[Name]>
-}
+type Scanned<C extends Columns> = { readonly [Name in keyof C]: Value<C[Name]> }
+type Value<C> = C extends SQLiteColumn ? (GetColumnData<C> extends boolean ? number : GetColumnData<C>) : null
 
 /** SQL text with tables and columns by their quoted names. Values are never put in: they are bound to `?`. */
 export function plain(
@@ -34,6 +34,6 @@ export function scan<C extends Columns>(
   rest: string,
   ...values: readonly (string | number)[]
 ): Scanned<C>[] {
-  const list = Object.entries(columns).map(([name, column]) => `"${column.name}" AS "${name}"`)
+  const list = Object.entries(columns).map(([name, column]) => `${column === null ? "NULL" : `"${column.name}"`} AS "${name}"`)
   return connection.rows<Scanned<C>>(`SELECT ${list.join(", ")} FROM ${rest}`, ...values)
 }

@@ -50,12 +50,14 @@ export class Source {
       const stateOf = new Map(states.all().map((state) => [state.credential, state]))
       const conditionOf = conditions.all()
       return credentials.all().map((row) => {
-        if (parseTime(row.expiry) === null) {
+        const stored = storedOf(row, stateOf.get(row.id) ?? null, conditionOf(row.id))
+        // The epoch itself, or no time at all.
+        if (stored.expiresAt === 0 && parseTime(row.expiry) === null) {
           this.#log.warn("a stored credential has an expiry that is no time; its token is renewed", {
             credential: row.id,
           })
         }
-        return storedOf(row, stateOf.get(row.id) ?? null, conditionOf(row.id))
+        return stored
       })
     })
   }

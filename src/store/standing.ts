@@ -52,12 +52,13 @@ export const statusOf = (standing: Standing): 0 | 1 =>
  * `updatedAt` is the credential row's.
  */
 export function standingOf(status: number, columns: StandingColumns | null, updatedAt: string): Standing {
+  if (status !== 0 && columns?.standing !== "parked") return ACTIVE
   const since = columns?.since ?? parseTime(updatedAt) ?? 0
+  if (columns === null) return { kind: "disabled", since }
   if (status === 0) {
-    if (columns?.standing !== "banned") return { kind: "disabled", since }
+    if (columns.standing !== "banned") return { kind: "disabled", since }
     return { kind: "banned", reason: columns.reason ?? "unknown", detail: columns.detail ?? "", since }
   }
-  if (columns?.standing !== "parked") return ACTIVE
   return {
     kind: "parked",
     reason: parkReason(columns.reason),
