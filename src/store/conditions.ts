@@ -47,9 +47,9 @@ export class Conditions {
     const quotasOf = Map.groupBy(all(columns.quota, quotas), (row) => row.credential)
     const intents = new Map(all(columns.intent, refreshIntents).map((row) => [row.credential, row.at]))
     return (credential) => ({
-      cooldowns: cooldownsOf.get(credential)?.map((row) => bare({ ...row, quota: row.quota === 1 })) ?? [],
-      marks: marksOf.get(credential)?.map(bare) ?? [],
-      quotas: quotasOf.get(credential)?.map(bare) ?? [],
+      cooldowns: cooldownsOf.get(credential)?.map((row) => bare({ ...row, quota: row.quota === 1 })) ?? NONE,
+      marks: marksOf.get(credential)?.map(bare) ?? NONE,
+      quotas: quotasOf.get(credential)?.map(bare) ?? NONE,
       intentAt: intents.get(credential) ?? null,
     })
   }
@@ -94,17 +94,6 @@ export class Conditions {
     this.endIntent(credential)
   }
 
-  /** Credentials that anything here is about. */
-  subjects(): ReadonlySet<number> {
-    const rows = this.#connection.rows<{ readonly credential: number }>(
-      [cooldowns, modelMarks, quotas, refreshIntents]
-        .map((table) => plain`SELECT ${table.credential} AS "credential" FROM ${table} WHERE ${table.provider} = ?1`)
-        .join(" UNION "),
-      this.#provider,
-    )
-    return new Set(rows.map((row) => row.credential))
-  }
-
   /** Forgets marks that are over, cooldowns that ended so long ago that their strikes count no more, and quotas last seen long ago. */
   prune(marksBefore: number, cooldownsBefore: number, quotasBefore: number): void {
     const older = (table: Owned, column: SQLiteColumn, than: number) =>
@@ -120,6 +109,9 @@ export class Conditions {
 }
 
 const bare = <T extends { readonly credential: number }>({ credential: _, ...rest }: T): Omit<T, "credential"> => rest
+
+/** Most credentials have nothing against them. */
+const NONE: readonly never[] = []
 
 const { placeholder } = sql
 

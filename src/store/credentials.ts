@@ -5,7 +5,16 @@ import { given } from "./expressions.ts"
 import { onDemand } from "./on-demand.ts"
 import { plain, scan } from "./plain.ts"
 import { formatTime } from "./rfc3339.ts"
-import { type CredentialTable, type Descriptor, idFloors } from "./schema.ts"
+import {
+  type CredentialTable,
+  cooldowns,
+  type Descriptor,
+  idFloors,
+  modelMarks,
+  quotas,
+  refreshIntents,
+  states,
+} from "./schema.ts"
 import type { Identity, TokenSet } from "./types.ts"
 
 /** A credential row with its tokens opened. */
@@ -46,10 +55,23 @@ export class Credentials {
     return rows.map((row) => this.#opened(row))
   }
 
-  /** Of each row, by which the writes of another program are noticed. */
-  versions(): { readonly id: number; readonly updatedAt: string }[] {
-    const { id, updatedAt } = this.#descriptor.table
-    return scan(this.#connection, { id, updatedAt }, plain`${this.#descriptor.table} ORDER BY ${id}`)
+  /** Ids of rows without a state row, or with one that has not seen them as they are. */
+  unwitnessed(): number[] {
+    const { table, provider } = this.#descriptor
+    const text = plain`SELECT ${table}.${table.id} AS "id" FROM ${table} LEFT JOIN ${states}
+      ON ${states.provider} = ?1 AND ${states.credential} = ${table}.${table.id}
+      WHERE ${states.witness} IS NOT ${table}.${table.updatedAt} ORDER BY ${table}.${table.id}`
+    return this.#connection.rows<{ readonly id: number }>(text, provider).map(({ id }) => id)
+  }
+
+  /** Ids that something is stored about and that no row has. */
+  missing(): number[] {
+    const { table, provider } = this.#descriptor
+    const subjects = [states, cooldowns, modelMarks, quotas, refreshIntents]
+      .map((about) => plain`SELECT ${about.credential} AS "id" FROM ${about} WHERE ${about.provider} = ?1`)
+      .join(" UNION ")
+    const text = `SELECT "id" FROM (${subjects}) WHERE "id" NOT IN (${plain`SELECT ${table.id} FROM ${table}`})`
+    return this.#connection.rows<{ readonly id: number }>(text, provider).map(({ id }) => id)
   }
 
   get(id: number): Row | null {

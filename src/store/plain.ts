@@ -34,6 +34,8 @@ export function scan<C extends Columns>(
   rest: string,
   ...values: readonly (string | number)[]
 ): Scanned<C>[] {
-  const list = Object.entries(columns).map(([name, column]) => `${column === null ? "NULL" : `"${column.name}"`} AS "${name}"`)
+  const list = Object.entries(columns).map(
+    ([name, column]) => `${column === null ? "NULL" : `"${column.name}"`} AS "${name}"`,
+  )
   return connection.rows<Scanned<C>>(`SELECT ${list.join(", ")} FROM ${rest}`, ...values)
 }

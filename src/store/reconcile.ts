@@ -20,13 +20,9 @@ export interface Reconciled {
  * inside the caller's transaction.
  */
 export function reconcile(tables: Tables, now: number): Reconciled {
-  const witnesses = tables.states.witnesses()
-  const versions = tables.credentials.versions()
   let found = 0
   let changed = 0
-  for (const { id, updatedAt } of versions) {
-    // Only a row that is new or foreign is read in full.
-    if (witnesses.get(id) === updatedAt) continue
+  for (const id of tables.credentials.unwitnessed()) {
     const row = tables.credentials.get(id)
     if (row === null) continue
     const state = tables.states.get(id)
@@ -44,10 +40,9 @@ export function reconcile(tables: Tables, now: number): Reconciled {
       changed++
     }
   }
-  const present = new Set(versions.map(({ id }) => id))
-  const orphans = new Set([...witnesses.keys(), ...tables.conditions.subjects()].filter((id) => !present.has(id)))
+  const orphans = tables.credentials.missing()
   for (const id of orphans) forget(tables, id)
-  return { found, changed, orphaned: orphans.size }
+  return { found, changed, orphaned: orphans.length }
 }
 
 function startOver(tables: Tables, row: Row, state: StateRow, now: number): void {

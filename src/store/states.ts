@@ -7,8 +7,8 @@ import { states } from "./schema.ts"
 import { columnsOf, type StandingColumns } from "./standing.ts"
 import type { LastError, Standing } from "./types.ts"
 
-/** A state row as it is stored. */
-export interface StateRow extends StandingColumns {
+/** What a state row says of a credential. */
+export interface KnownState extends StandingColumns {
   readonly credential: number
   readonly refreshDead: string | null
   readonly errorAt: number | null
@@ -17,6 +17,10 @@ export interface StateRow extends StandingColumns {
   readonly errorMessage: string | null
   readonly leasedAt: number | null
   readonly plan: string | null
+}
+
+/** A state row as it is stored. */
+export interface StateRow extends KnownState {
   readonly tokenHash: string
   readonly witness: string
 }
@@ -33,16 +37,9 @@ export class States {
     this.#queries = prepare(connection, provider)
   }
 
-  all(): StateRow[] {
-    return scan(this.#connection, columns, plain`${states} WHERE ${states.provider} = ?`, this.#provider)
-  }
-
-  /** By credential, what was last seen of its row. */
-  witnesses(): Map<number, string> {
-    const { credential, witness } = states
-    const from = plain`${states} WHERE ${states.provider} = ?`
-    const rows = scan(this.#connection, { credential, witness }, from, this.#provider)
-    return new Map(rows.map((row) => [row.credential, row.witness]))
+  /** All of them, for the start. */
+  all(): KnownState[] {
+    return scan(this.#connection, known, plain`${states} WHERE ${states.provider} = ?`, this.#provider)
   }
 
   get(credential: number): StateRow | null {
@@ -91,7 +88,7 @@ export class States {
 
 const { placeholder } = sql
 
-const columns = {
+const known = {
   credential: states.credential,
   standing: states.standing,
   reason: states.reason,
@@ -107,9 +104,9 @@ const columns = {
   errorMessage: states.errorMessage,
   leasedAt: states.leasedAt,
   plan: states.plan,
-  tokenHash: states.tokenHash,
-  witness: states.witness,
 }
+
+const columns = { ...known, tokenHash: states.tokenHash, witness: states.witness }
 
 function prepare({ db }: Connection, provider: string) {
   const mine = eq(states.provider, provider)

@@ -3,10 +3,10 @@ import type { Condition } from "./conditions.ts"
 import type { Row } from "./credentials.ts"
 import { parseTime } from "./rfc3339.ts"
 import { standingOf } from "./standing.ts"
-import type { StateRow } from "./states.ts"
+import type { KnownState } from "./states.ts"
 import type { LastError, Stored } from "./types.ts"
 
-function lastError(state: StateRow | null): LastError | null {
+function lastError(state: KnownState | null): LastError | null {
   if (state === null || state.errorAt === null) return null
   return {
     at: state.errorAt,
@@ -17,7 +17,7 @@ function lastError(state: StateRow | null): LastError | null {
 }
 
 /** An expiry that is no time counts as long past, so that the token is refreshed before it is used. */
-export const storedOf = (row: Row, state: StateRow | null, condition: Condition): Stored => ({
+export const storedOf = (row: Row, state: KnownState | null, condition: Condition): Stored => ({
   id: row.id,
   identity: { sub: row.sub, account: row.account, email: row.email, plan: row.plan ?? state?.plan ?? null },
   accessToken: row.accessToken,
