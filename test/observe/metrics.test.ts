@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test"
+import { Registry } from "prom-client"
 import { createMetrics, type Metrics, type RequestSample } from "../../src/observe/metrics.ts"
 
 let open: Metrics[] = []
@@ -236,6 +237,28 @@ describe("the metrics", () => {
     expect(await read(metrics, "pollux_process_resident_memory_bytes")).toBeGreaterThan(1e6)
     expect(await read(metrics, "pollux_process_cpu_seconds_total")).toBeGreaterThan(0)
   })
+})
+
+test("what was counted before the first scrape is in it, and two at once see the same", async () => {
+  const { metrics } = make()
+  metrics.refresh("beta", "ok")
+  metrics.refresh("alpha", "transient")
+  metrics.refresh("beta", "ok")
+  metrics.rejected("unauthorized")
+  const [one, two] = await Promise.all([metrics.text(), metrics.text()])
+  const series = (text: string) => text.split("\n").filter((line) => /^pollux_(refreshes|rejected)/.test(line))
+  expect(series(one)).toEqual([
+    'pollux_refreshes_total{provider="beta",outcome="ok"} 2',
+    'pollux_refreshes_total{provider="alpha",outcome="transient"} 1',
+    'pollux_rejected_requests_total{reason="unauthorized"} 1',
+  ])
+  expect(series(two)).toEqual(series(one))
+  metrics.rejected("unauthorized")
+  expect(series(await metrics.text()).at(-1)).toBe('pollux_rejected_requests_total{reason="unauthorized"} 2')
+})
+
+test("the content type is the metrics library's own", () => {
+  expect(make().metrics.contentType).toBe(Registry.PROMETHEUS_CONTENT_TYPE)
 })
 
 test("readiness is asked at each scrape", async () => {
