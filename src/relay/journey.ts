@@ -79,9 +79,10 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         if (refusal !== null) return this.refused(refusal)
         const attempt = this.begin()
         const attempted = await attempt.run(this.call)
-        this.waitedMs += this.deps.clock.mono() - attempt.startedAt
+        const now = this.deps.clock.mono()
+        this.waitedMs += now - attempt.startedAt
         if (this.stopped !== null) return this.left(attempted)
-        if (attempted.kind === "whole") return this.answer(attempted)
+        if (attempted.kind === "whole") return this.answer(attempted, now)
         if (attempted.kind === "stream") return this.commit(attempted)
         const retry = this.judge(attempted.failure)
         if (retry === null) return this.giveUp({ why: "exhausted" })
@@ -154,9 +155,9 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     return this.attempt
   }
 
-  private answer({ opened, body, status }: Attempted & { kind: "whole" }): Response {
+  private answer({ opened, body, status }: Attempted & { kind: "whole" }, now: number): Response {
     this.confirmMarks()
-    this.endAttempt("ok", null, true)
+    this.endAttempt("ok", null, true, now)
     this.record(status, "complete", typeof body === "string" ? Buffer.byteLength(body) : body.length)
     return this.told(new Response(bodyOf(body), { status, headers: opened.headers }))
   }
@@ -235,7 +236,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   }
 
   /** Releases the lease, if there is one, and records the attempt it was used for, if there was one. */
-  private endAttempt(cause: string, message: string | null, served: boolean): void {
+  private endAttempt(cause: string, message: string | null, served: boolean, now = this.deps.clock.mono()): void {
     const { lease, call } = this
     if (lease === null) return
     const attempt = this.sent ? this.attempt : null
@@ -251,7 +252,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
       bind: !served && this.stream === null ? [] : id === null ? call.sessions : [...call.sessions, id],
     })
     if (attempt === null) return
-    const { recorder, provider, clock } = this.deps
+    const { recorder, provider } = this.deps
     try {
       recorder.attempt({
         requestId: this.inbound.id,
@@ -262,7 +263,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         status: attempt.status,
         cause,
         message,
-        durationMs: clock.mono() - attempt.startedAt,
+        durationMs: now - attempt.startedAt,
       })
     } catch (error) {
       this.unrecorded(error)

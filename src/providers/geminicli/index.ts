@@ -41,15 +41,10 @@ export function createGeminicli(
     const context = new Context(around, response.headers, call, lease)
     if (!call.stream) {
       const assembler = new AnswerAssembler(call.verb !== "countTokens", context, envelope)
-      return { mode: "unary", response, assembler, headers: new Headers(ARRAY_HEADERS) }
+      return { mode: "unary", response, assembler, headers: ARRAY_HEADERS }
     }
     const [frame, headers] = call.form === "sse" ? [SSE_FRAME, SSE_HEADERS] : [ARRAY_FRAME, ARRAY_HEADERS]
-    return {
-      mode: "stream",
-      response,
-      framer: new StreamFramer(frame, context, { envelope }),
-      headers: new Headers(headers),
-    }
+    return { mode: "stream", response, framer: new StreamFramer(frame, context, { envelope }), headers }
   }
 
   const provider: Provider<GeminiCall> = {
@@ -89,7 +84,7 @@ export function createGeminicli(
 const clientHeaders = (contentType: string): Headers =>
   new Headers({ "content-type": contentType, "cache-control": "no-cache", "x-accel-buffering": "no" })
 
-/** Copied for each answer, which costs a quarter of making them. */
+/** The relay copies them into each answer. */
 const ARRAY_HEADERS = clientHeaders(ARRAY_FRAME.contentType)
 const SSE_HEADERS = clientHeaders(SSE_FRAME.contentType)
 
