@@ -51,6 +51,9 @@ export async function browserLogin(login: BrowserLogin): Promise<LoginState> {
     const finish = (url: string) =>
       server.post(`/${provider}/login:finish`, { url }, LoginShape, { timeoutMs: FINISH_MS })
     port?.expect(redirect.pathname, (url) => received(url, state, finish))
+    // Asked before it is said that this waits, so that a server that stops right then has somebody to tell.
+    const outcome = awaitLogin({ server, provider, id: begun.id, timers: login.timers })
+    outcome.catch(() => undefined)
     invite(login, begun.url, redirect)
     if (port === null && !login.paste && !isLoopback(new URL(server.url).hostname)) {
       login.io.err(
@@ -61,8 +64,6 @@ export async function browserLogin(login: BrowserLogin): Promise<LoginState> {
     const over = new AbortController()
     const asking = askForAddress(login, state, finish, over.signal)
     try {
-      const outcome = awaitLogin({ server, provider, id: begun.id, timers: login.timers })
-      outcome.catch(() => undefined)
       // Without an address nothing can come any more; as long as one may, the server's word decides.
       const gaveUp = asking.then((given): Promise<LoginState> | LoginState =>
         given || !login.paste
