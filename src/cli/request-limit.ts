@@ -1,6 +1,6 @@
 /**
  * Bun's `fetch` runs at most 256 requests at once and queues the rest in silence; only the environment at exec time lifts
- * that (spec platform T5). One `execve` at start does it: same PID, about 2 ms. Windows has no execve: there the limit stays
+ * that (spec platform T5). One `execve` at start does it: same PID, some 5 ms. Windows has no execve: there the limit stays
  * and is logged.
  */
 
