@@ -25,8 +25,12 @@ const SPACE = 0x20
 const NONE = new Uint8Array(0)
 const DECODER = new TextDecoder()
 
-/** Least number of bytes copied at a time to complete a frame that began in an earlier chunk. */
+/** Least number of bytes for which the buffer of a frame that spans chunks grows. */
 const PIECE = 4096
+/** Room that is filled before the buffer grows, if so much is left of it: most frames need no more. */
+const LEAST_PIECE = 256
+/** Least number of bytes that a first buffer is made for. With its room to grow it stays below the size (1,000 bytes) from which on Bun 1.4.5 asks malloc. */
+const FIRST = 480
 
 /** Default bound of one frame: an event may carry an image of tens of MB as base64. */
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -288,7 +292,7 @@ export class SseScanner {
       this.enter(NONE, 0)
       return
     }
-    this.carry = new Uint8Array(this.room(Math.max(256, rest)))
+    this.carry = new Uint8Array(this.room(Math.max(FIRST, rest)))
     this.carry.set(chunk.subarray(from))
     this.bytes = this.carry.subarray(0, rest)
     this.start = this.end = 0
@@ -303,7 +307,7 @@ export class SseScanner {
   }
 
   /**
-   * Appends more of the chunk to the frame it completes: as much again as is there, so that neither a large chunk is copied for
+   * Appends more of the chunk to the frame it completes: what there is room for, else as much again as is there, so that neither a large chunk is copied for
    * the few bytes that end a frame, nor a large frame in many steps. False: the chunk is used up.
    */
   private takePiece(): boolean {
@@ -311,7 +315,8 @@ export class SseScanner {
     let carry = this.carry
     if (carry === null) return false
     const had = this.bytes.length
-    const piece = Math.min(chunk.length - this.taken, Math.max(PIECE, had))
+    const left = carry.length - had
+    const piece = Math.min(chunk.length - this.taken, left >= LEAST_PIECE ? left : Math.max(PIECE, had))
     if (piece === 0) {
       this.chunk = NONE
       return false

@@ -55,7 +55,7 @@ export class ResponseFramer implements Framer {
   private ended = false
   /** An event was too large to be one. */
   private broken = false
-  /** Where the last event's data lies, for its sequence number; it starts with its line if that is -1. */
+  /** Where the last event's data lies, for its sequence number; while a chunk is read, -1 if the start is that of its line. */
   private last: Uint8Array | null = null
   private lastStart = 0
   private lastEnd = 0
@@ -128,6 +128,7 @@ export class ResponseFramer implements Framer {
       this.carried = 0
       this.holding = null
     }
+    if (skimmer !== null && this.last === chunk) this.keepLast(chunk)
     if (scanner.overflowed) return this.breakOff(joined(held === null ? [] : [held], out, chunk.subarray(from)))
     return this.keepTail(chunk, out, from, at)
   }
@@ -136,6 +137,7 @@ export class ResponseFramer implements Framer {
   private skim(skimmer: Skimmer, chunk: Uint8Array, from: number): number {
     const before = skimmer.count
     const end = skimmer.skim(from)
+    if (skimmer.amid) this.holding = false
     if (end === from) return from
     this.scanner.skipTo(end)
     this.events += skimmer.count - before
@@ -143,6 +145,14 @@ export class ResponseFramer implements Framer {
     this.lastStart = -1
     this.lastEnd = end - BLANK.length
     return end
+  }
+
+  /** Copies the last event's data, so that a large chunk is not held until the next one comes. */
+  private keepLast(chunk: Uint8Array): void {
+    const start = this.lastStart < 0 ? chunk.lastIndexOf(LF, this.lastEnd - 1) + 1 : this.lastStart
+    this.last = chunk.slice(start, this.lastEnd)
+    this.lastStart = 0
+    this.lastEnd = this.last.length
   }
 
   /** An event beyond all measure: what comes behind it cannot be told from it, so that the stream ends here. */
@@ -318,9 +328,7 @@ export class ResponseFramer implements Framer {
 
   private nextSequence(): number {
     if (this.last === null) return 0
-    const { last, lastEnd } = this
-    const start = this.lastStart < 0 ? last.lastIndexOf(LF, lastEnd - 1) + 1 : this.lastStart
-    const data = Buffer.from(last.buffer, last.byteOffset + start, lastEnd - start)
+    const data = Buffer.from(this.last.buffer, this.last.byteOffset + this.lastStart, this.lastEnd - this.lastStart)
     const found = /"sequence_number":\s*(\d{1,15})/.exec(data.toString("latin1"))?.[1]
     return found === undefined ? this.events : Number(found) + 1
   }

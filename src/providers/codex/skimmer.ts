@@ -34,6 +34,8 @@ const HEADS: readonly Head[] = SKIMMED.map(headOf)
 export class Skimmer {
   /** Frames passed over. */
   count = 0
+  /** The chunk has no line end behind the delta's head at which the last `skim` stopped. */
+  amid = false
 
   /** The chunk, since words can be read from a view only. */
   private readonly view: DataView
@@ -48,6 +50,7 @@ export class Skimmer {
 
   /** Where the deltas end that follow each other from `from` on, where a frame begins; `from` if there is none. */
   skim(from: number): number {
+    this.amid = false
     let at = from
     // Deltas come in runs of one name; several runs may follow each other.
     for (let i = 0; i < HEADS.length; i++) {
@@ -70,6 +73,7 @@ export class Skimmer {
       while (i < last && view.getInt32(at + i * WORD, true) === words[i]) i++
       if (i < last) break
       const eol = chunk.indexOf(LF, at + length)
+      if (eol < 0) this.amid = true
       if (eol < 0 || eol + 1 >= limit || chunk[eol + 1] !== LF) break
       at = eol + 2
       this.count++
