@@ -50,8 +50,10 @@ export class ResponseFramer implements Framer {
   private readonly items = new ItemList()
   /** Bytes of the frame begun in earlier chunks. */
   private carried = 0
-  /** Whether those bytes were kept back; null while that is not decided. */
+  /** Whether those bytes are kept back; null while that is not decided, and they go out. */
   private holding: boolean | null = null
+  /** While holding: so many of them went out before that was decided. */
+  private out = 0
   private ended = false
   /** An event was too large to be one. */
   private broken = false
@@ -88,13 +90,13 @@ export class ResponseFramer implements Framer {
     return this.parts.codex ? KEEP_ALIVE_CODEX : KEEP_ALIVE_OTHER
   }
   get betweenFrames(): boolean {
-    return !this.scanner.overflowed && (this.holding === true || this.scanner.betweenFrames)
+    return !this.scanner.overflowed && ((this.holding === true && this.out === 0) || this.scanner.betweenFrames)
   }
 
   push(chunk: Uint8Array): Uint8Array | null {
     const { scanner } = this
     if (scanner.overflowed) return null
-    const held = this.holding === true ? scanner.tail() : null
+    const held = this.holding === true ? scanner.tail().subarray(this.out) : null
     scanner.feed(chunk)
     /** Pieces to write instead of the chunk; null while the chunk will do. */
     let out: Uint8Array[] | null = null
@@ -109,11 +111,12 @@ export class ResponseFramer implements Framer {
       const end = at + scanner.end - scanner.start - this.carried
       const kind = this.take()
       const isHeld = this.holding === true
-      const patched = this.unwritten(this.patch(kind), isHeld ? 0 : this.carried)
+      const written = isHeld ? this.out : this.carried
+      const patched = this.unwritten(this.patch(kind), written)
       if (patched !== null || isHeld) {
         out ??= []
         if (at > from) out.push(chunk.subarray(from, at))
-        out.push(patched ?? this.named(scanner.frame()))
+        out.push(patched ?? this.named(scanner.frame()).subarray(written))
         from = end
       } else if (scanner.eventEnd === scanner.eventStart && kind !== "none") {
         const type = typeOf(scanner)
@@ -172,8 +175,7 @@ export class ResponseFramer implements Framer {
     const out: Uint8Array[] = []
     const isOpen = this.carried > 0 && !this.betweenFrames
     if (fault === null && phase !== "done" && scanner.finish()) this.takeLast(out)
-    else if (isOpen && this.holding !== true) out.push(bytesOf(BLANK))
-    else if (scanner.overflowed) out.push(bytesOf(BLANK))
+    else if (isOpen || scanner.overflowed) out.push(bytesOf(BLANK))
     if (this.phase !== "done") {
       const { codex, notes } = this.parts
       out.push(bytesOf(endOfBroken(fault, codex, notes.rawId, this.nextSequence())))
@@ -186,29 +188,35 @@ export class ResponseFramer implements Framer {
     const { scanner } = this
     const tail = scanner.tail()
     const wasHeld = this.holding === true
+    const before = this.carried
     this.carried = tail.length
     if (tail.length === 0) this.holding = null
     else if (this.holding !== false) this.holding = this.mayBePatched(tail)
+    if (!wasHeld || at > 0) this.out = before
     if (this.holding === true) {
       if (wasHeld && at === 0) return null
       const whole = chunk.subarray(from, at)
       return out === null && whole.length === 0 ? null : joined([], out, whole)
     }
-    if (wasHeld && at === 0) return tail.slice()
+    if (wasHeld && at === 0) return tail.slice(this.out)
     if (out === null && from === 0) return chunk
     return joined([], out, chunk.subarray(from))
   }
 
-  /** Whether an incomplete frame is, or may turn out to be, an error event, or a last event that lacks its items. */
-  private mayBePatched(tail: Uint8Array): boolean {
+  /**
+   * Whether an incomplete frame is an error event, or is or may turn out to be a last event that lacks its items. Null: its
+   * first bytes, which may go out, do not tell.
+   */
+  private mayBePatched(tail: Uint8Array): boolean | null {
     if (this.phase === "done") return false
     const head = Buffer.from(tail.buffer, tail.byteOffset, Math.min(HEAD, tail.length)).toString("latin1")
     const rest = head.slice(PREAMBLE.exec(head)?.[0].length ?? 0)
-    if (rest === "") return !this.parts.codex && !this.items.isEmpty && tail.length < HEAD
-    // The first bytes of an error event may go out: nothing of the operator's stands in them.
+    const isOthers = this.parts.codex || this.items.isEmpty
+    if (rest === "") return tail.length >= HEAD ? false : isOthers ? null : true
     if (FAULTS.some((start) => rest.startsWith(start))) return true
-    if (this.parts.codex || this.items.isEmpty) return false
-    return LAST.some((start) => (rest.length < start.length ? start.startsWith(rest) : rest.startsWith(start)))
+    if (!isOthers && LAST.some((start) => start.startsWith(rest) || rest.startsWith(start))) return true
+    // The first bytes of an error event may go out: nothing of the operator's stands in them.
+    return FAULTS.some((start) => start.startsWith(rest)) ? null : false
   }
 
   /** Looks into the scanner's frame as far as it matters. */
@@ -293,8 +301,11 @@ export class ResponseFramer implements Framer {
     const clean = parts.scrub?.(text) ?? text
     if (clean === text) return null
     if (scanner.dataLines === 1) return this.withData(clean)
-    const type = typeOf(scanner)
-    return bytesOf(`${type === null ? "" : `event: ${type}\n`}data: ${clean.replaceAll("\n", " ")}${BLANK}`)
+    // One line instead of several; what stands before them stays, since it may be out already.
+    const { bytes, start, dataStart, eventStart, eventEnd } = scanner
+    const type = eventEnd > eventStart && eventStart < dataStart ? null : typeOf(scanner)
+    const rest = `${clean.replaceAll("\n", " ")}\n${type === null ? "" : `event: ${type}\n`}\n`
+    return Buffer.concat([bytes.subarray(start, dataStart), bytesOf(rest)])
   }
 
   /** The frame with other data in its one line of it. */
@@ -318,11 +329,11 @@ export class ResponseFramer implements Framer {
     const { scanner } = this
     const wasHeld = this.holding === true
     if (scanner.dataLines > 0 && parseObject(scanner.text()) === null) {
-      if (!wasHeld) out.push(bytesOf(BLANK))
+      if (!wasHeld || this.out > 0) out.push(bytesOf(BLANK))
       return
     }
-    const patched = this.patch(this.take())
-    if (wasHeld) out.push(patched ?? scanner.frame().slice())
+    const patched = this.unwritten(this.patch(this.take()), this.out)
+    if (wasHeld) out.push(patched ?? scanner.frame().slice(this.out))
     out.push(bytesOf(BLANK))
   }
 

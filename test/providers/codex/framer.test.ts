@@ -366,3 +366,35 @@ test("an error event loses what names the account, wherever it is cut, and every
     }
   }
 })
+
+test("no way to cut an error event into three lets out what names the account", () => {
+  const created = frame({ type: "response.created", response: { id: "r" } })
+  const data = '{"type":"error","message":"of org-secret"}'
+  const lines = 'data: {"type":"error",\ndata: "message":"of org-secret"}'
+  const forms = [
+    `event: error\ndata: ${data}\n\n`,
+    `event:error\r\ndata:${data}\r\n\r\n`,
+    `data: ${data}\n\n`,
+    `: note\nid: 1\n\nevent: error\ndata: ${data}\n\n`,
+    `event: error\n${lines}\n\n`,
+    `: note\n\n: more\nevent: error\n${lines}\n\n`,
+    `${lines}\nevent: error\n\n`,
+    `event: error\ndata: ${data}`,
+  ]
+  for (const form of forms) {
+    const stream = bytes(created + form)
+    const from = created.length - 2
+    for (let a = from; a < stream.length; a++) {
+      for (let b = a; b < stream.length; b++) {
+        const notes = new AnswerNotes(NO_LIMITS, () => NOW)
+        const scrub = (text: string) => text.replaceAll("org-secret", "***")
+        const framer = new ResponseFramer({ notes, headers: new Headers(), codex: true, scrub })
+        const out = [...cutAt(stream, a, b).map((piece) => framer.push(piece)), framer.end(null)]
+        const text = Buffer.concat(out.map((piece) => piece ?? new Uint8Array())).toString()
+        const found = read(text)
+        expect({ form, a, b, found }).toMatchObject({ found: [{}, { event: { type: "error", message: "of ***" } }] })
+        expect(found).toHaveLength(2)
+      }
+    }
+  }
+})
