@@ -125,7 +125,7 @@ export interface Notes {
  * where bytes will do. Never throws.
  */
 export interface Framer extends Notes {
-  /** Returns what to write to the client, or null for nothing yet. May return the chunk itself. */
+  /** Returns what to write to the client, or null for nothing yet. May return the chunk itself, and may have written over it. */
   push(chunk: Uint8Array): Uint8Array | null
   /**
    * No more upstream bytes. `fault` null is a clean EOF. Returns the last bytes: an open frame closed by a blank line, then
