@@ -12,6 +12,9 @@ export function declaredLength(headers: Headers): number | null {
   return headers.has("transfer-encoding") ? null : 0
 }
 
+/** The client went away before its last byte. */
+export const ENDED_EARLY = { kind: "bad_request", message: "the request body ended early" } as const
+
 /** Hears when the last byte of a request is in our hands. */
 export interface Receiver {
   receivedAll(): void
@@ -33,8 +36,7 @@ export async function readBody(request: Request, limit: number = BODY_LIMIT, rec
     // With a declared length the server itself stops there, and one buffer is half as dear as a stream (platform spec 4.5).
     bytes = await (declared === null ? collect(request, limit) : request.bytes())
   } catch (error) {
-    if (error instanceof HttpError) throw error
-    throw new HttpError({ kind: "bad_request", message: "the request body ended early" })
+    throw error instanceof HttpError ? error : new HttpError(ENDED_EARLY)
   }
   receiver?.receivedAll()
   return coding === null ? bytes : decode(bytes, coding, limit)

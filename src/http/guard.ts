@@ -2,6 +2,7 @@ import type { Config } from "../config/types.ts"
 import type { Clock, Live } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import { limitKey, TrustedProxies } from "./address.ts"
+import { ENDED_EARLY } from "./body.ts"
 import { faultResponse } from "./faults.ts"
 import { type KeyHolder, Keyring, presentedKey } from "./keys.ts"
 import { MinuteCounter } from "./limits.ts"
@@ -179,9 +180,8 @@ export class Guard {
   }
 
   #fail(error: unknown, visit: Visit, shape: ErrorShape): Response {
-    if (error instanceof HttpError) {
-      return this.#finish(faultResponse(error.fault, shape), visit, error.fault.kind)
-    }
+    const fault = error instanceof HttpError ? error.fault : visit.isCut(error) ? ENDED_EARLY : null
+    if (fault !== null) return this.#finish(faultResponse(fault, shape), visit, fault.kind)
     this.#deps.log.error("request failed by a defect", {
       request_id: visit.id,
       path: visit.path,

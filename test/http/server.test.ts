@@ -55,6 +55,17 @@ describe("listening", () => {
 })
 
 describe("bad input on the wire", () => {
+  test.each(["Content-Length: 100\r\n", "Content-Length: 100\r\nContent-Encoding: gzip\r\n"])(
+    "a body that the client does not finish is its own fault and no defect (%p)",
+    async (lengths) => {
+      const { port, access, logged } = started()
+      await raw(port, `POST /toy/v1/run/m HTTP/1.1\r\n${HOST}${AUTH}${lengths}\r\nabc`, { ms: 100 })
+      const entry = await until("the request is recorded", () => access[0])
+      expect([entry.status, entry.fault]).toEqual([400, "bad_request"])
+      expect(logged.map(({ event }) => event)).not.toContain("request failed by a defect")
+    },
+  )
+
   test.each([
     [
       "Content-Length and Transfer-Encoding",

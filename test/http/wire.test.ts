@@ -27,7 +27,9 @@ describe("the time that a connection is given", () => {
     const { send, limits } = limited()
     await send("/toy/v1/models")
     expect(limits).toEqual([0, 60])
-    await send("/toy/v1/echo", { method: "POST", body: "x", headers: { "content-length": "1" } })
+    await send("/toy/v1/run/m", { method: "POST", body: "x", headers: { "content-length": "1" } })
+    expect(limits).toEqual([0, 60])
+    await send("/toy/v1/run/m", { method: "POST", body: "x" })
     expect(limits).toEqual([0, 60])
   })
 

@@ -110,12 +110,11 @@ export function toyModule(name: string, oauth: OAuthProvider = toyOAuth(name)): 
         )
         .post(
           `/${name}/v1/run/*`,
-          tools.api((context) =>
-            relay.serve(
-              { model: context.path.split("/").at(-1) ?? "", stream: context.query.has("stream"), sessions: [] },
-              context.inbound,
-            ),
-          ),
+          tools.api(async (context) => {
+            await context.body()
+            const model = context.path.split("/").at(-1) ?? ""
+            return relay.serve({ model, stream: context.query.has("stream"), sessions: [] }, context.inbound)
+          }),
           { parse: "none" },
         )
         .post(
