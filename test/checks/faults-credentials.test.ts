@@ -188,7 +188,8 @@ for (const provider of PROVIDERS) {
   })
 
   test.concurrent(`${provider}: a client that comes back after a stream was cut meets the account that began its answer`, async () => {
-    await using side = await startSide(provider, { accounts: 3 })
+    // Time between the events, since a break that overtakes the first of them is rightly a retry.
+    await using side = await startSide(provider, { accounts: 3, eventDelayMs: 20 })
     const { upstream } = side
     const session = { headers: { "session-id": "cut-conversation" } }
     upstream.trouble({ cut: "amid" }, null)
