@@ -286,7 +286,7 @@ async function readForm(visit: Visit): Promise<URLSearchParams> {
   if (!/^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i.test(type)) {
     throw new HttpError({ kind: "unsupported_media", message: "expected a form (application/x-www-form-urlencoded)" })
   }
-  return new URLSearchParams(new TextDecoder().decode(await visit.wholeBody(FORM_LIMIT)))
+  return new URLSearchParams(new TextDecoder().decode(await visit.body(FORM_LIMIT)))
 }
 
 function isLoopbackHost(host: string | null): boolean {

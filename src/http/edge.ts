@@ -90,10 +90,13 @@ export function createEdge(deps: EdgeDeps): Edge {
     const { name, shape } = module
     shapes.set(name, shape)
     const endpoint: Endpoint = { access: "client", shape }
+    const receiving: Endpoint = { ...endpoint, finished: true }
     const tools: RouteTools = {
-      api(handler, hot) {
-        if (hot !== undefined) front.add(hot, endpoint, handler)
-        return route(endpoint, handler)
+      api: (handler) => route(endpoint, handler),
+      posted(handler, hot) {
+        const receive: Handler = (visit) => guard.receive(visit, shape, handler)
+        if (hot !== undefined) front.add(hot, receiving, receive)
+        return route(receiving, receive)
       },
     }
     app.use(module.routes({ tools, relay: gate(relay, shape, addressOf), pool }))

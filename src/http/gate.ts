@@ -21,7 +21,6 @@ export function gate<C extends CallBase>(
         )
       }
       inbound.relayed = true
-      inbound.receiver.receivedAll()
       inbound.address = addressOf(inbound.request)
       inbound.streaming = call.stream
       return relay.serve(call, inbound)

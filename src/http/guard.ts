@@ -6,7 +6,7 @@ import { ENDED_EARLY } from "./body.ts"
 import { faultResponse } from "./faults.ts"
 import { type KeyHolder, Keyring, presentedKey } from "./keys.ts"
 import { MinuteCounter } from "./limits.ts"
-import { type EdgeFault, type ErrorShape, HttpError, type Principal } from "./ports.ts"
+import { type EdgeFault, type ErrorShape, HttpError, type Principal, type Taking } from "./ports.ts"
 import { requestId } from "./request-id.ts"
 import { fromElsewhere } from "./site.ts"
 import { type Target, targetOf } from "./target.ts"
@@ -24,6 +24,8 @@ export interface Endpoint {
   readonly shape: ErrorShape
   /** Served while the process drains. */
   readonly always?: boolean
+  /** Its handler returns what `receive` made, which needs nothing more. */
+  readonly finished?: boolean
 }
 
 /** A request that did not go through the relay, for the access log. */
@@ -109,7 +111,7 @@ export class Guard {
   #enter(
     error: HttpError | null,
     visit: Visit,
-    { access, shape }: Endpoint,
+    { access, shape, finished }: Endpoint,
     handler: Handler,
   ): Response | Promise<Response> {
     if (error !== null) return this.#fail(error, visit, shape)
@@ -117,9 +119,25 @@ export class Guard {
       // An open endpoint gets no more time to send its request than anybody.
       if (access !== "open" && visit.received) visit.lift()
       const answer = handler(visit)
-      return answer instanceof Response ? this.#finish(answer, visit) : this.#await(answer, visit, shape)
+      if (answer instanceof Response) return this.#finish(answer, visit)
+      return finished === true ? answer : this.#await(answer, visit, shape)
     } catch (thrown) {
       return this.#fail(thrown, visit, shape)
+    }
+  }
+
+  /** What an endpoint that is `finished` does: `handler` sees the head, and what it returns gets the body. Never rejects. */
+  async receive(visit: Visit, shape: ErrorShape, handler: (visit: Visit) => Taking | Response): Promise<Response> {
+    let told = shape
+    try {
+      const taking = handler(visit)
+      if (taking instanceof Response) return this.#finish(taking, visit)
+      told = taking.shape ?? shape
+      const body = await visit.bareBody()
+      visit.receivedAll()
+      return this.#finish(await taking.take(body), visit)
+    } catch (error) {
+      return this.#fail(error, visit, told)
     }
   }
 
@@ -180,7 +198,7 @@ export class Guard {
   }
 
   #fail(error: unknown, visit: Visit, shape: ErrorShape): Response {
-    const fault = error instanceof HttpError ? error.fault : visit.isCut(error) ? ENDED_EARLY : null
+    const fault = error instanceof HttpError ? error.fault : visit.cut ? ENDED_EARLY : null
     if (fault !== null) return this.#finish(faultResponse(fault, shape), visit, fault.kind)
     this.#deps.log.error("request failed by a defect", {
       request_id: visit.id,

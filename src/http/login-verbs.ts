@@ -43,7 +43,7 @@ export async function loginStatus({ logins, module }: LoginVerbDeps, visit: Visi
 }
 
 async function begin({ guard, logins, module, target, redirectUri }: LoginVerbDeps, visit: Visit): Promise<Response> {
-  const body = parseObject(await visit.wholeBody())
+  const body = parseObject(await visit.body())
   const port = member(body, "redirect_port") ?? null
   if (port !== null && !isPort(port)) {
     return refuse({ kind: "invalid_request", message: "redirect_port: expected a port, 1 to 65535" })
@@ -66,7 +66,7 @@ async function begin({ guard, logins, module, target, redirectUri }: LoginVerbDe
 
 async function finish(deps: LoginVerbDeps, visit: Visit): Promise<Response> {
   const { logins, module, target } = deps
-  const returned = handedIn(parseObject(await visit.wholeBody()))
+  const returned = handedIn(parseObject(await visit.body()))
   const login = returned.state === null ? null : logins.unclaimed(module.name, returned.state)
   if (returned.kind === "error") {
     const { error, description } = returned
@@ -89,7 +89,7 @@ async function finish(deps: LoginVerbDeps, visit: Visit): Promise<Response> {
 }
 
 async function device({ clock, logins, module, target }: LoginVerbDeps, visit: Visit): Promise<Response> {
-  const body = parseObject(await visit.wholeBody())
+  const body = parseObject(await visit.body())
   const { login, userCode, verificationUrl, intervalMs } = await logins.beginDevice(target, module.seedAccount(body))
   return json(
     {

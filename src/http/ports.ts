@@ -56,11 +56,14 @@ export interface ApiContext {
   readonly query: URLSearchParams
   readonly principal: Principal
   readonly inbound: Inbound
-  /**
-   * The decoded body (gzip, deflate, br, zstd undone), at most 30 MiB decoded.
-   * @throws HttpError too_large, unsupported_media, bad_request
-   */
-  body(): Promise<Uint8Array>
+}
+
+/** What is done with a request once its body is there. */
+export interface Taking {
+  /** @param body decoded (gzip, deflate, br, zstd undone), at most 30 MiB */
+  take(body: Uint8Array): Response | Promise<Response>
+  /** For whatever is wrong with the body; default: the API's own. */
+  readonly shape?: ErrorShape
 }
 
 /** A method, and a path that may end in `*`, as the router is given them. */
@@ -73,10 +76,17 @@ export interface RouteTools {
   /**
    * Makes an Elysia handler of a guarded one: key, drain, key limits and request id come before it; HttpError and every other
    * throw become the API's shape; idle timeout of the server is lifted for this request.
-   * @param hot the route it is for, if that is asked so often that the router's own microsecond counts (see `Front`)
    */
   api(
     handler: (context: ApiContext) => Response | Promise<Response>,
+  ): (context: { request: Request }) => Response | Promise<Response>
+  /**
+   * The same for requests with a body: `handler` looks at the head alone and says what is done with the body; where it throws or
+   * answers, none is read.
+   * @param hot the route it is for, if that is asked so often that the router's own microsecond counts (see `Front`)
+   */
+  posted(
+    handler: (context: ApiContext) => Taking | Response,
     hot?: HotRoute,
   ): (context: { request: Request }) => Response | Promise<Response>
 }

@@ -50,7 +50,7 @@ export function resourceVerbs(deps: ResourceDeps): Readonly<Record<string, Verb>
     method: "POST",
     access: "admin",
     run: async (visit) => {
-      const id = credentialId(parseObject(await visit.wholeBody()))
+      const id = credentialId(parseObject(await visit.body()))
       return answerVerb(await written(deps, async () => act(id)))
     },
   })
@@ -72,7 +72,7 @@ async function add(deps: ResourceDeps, visit: Visit): Promise<Response> {
   if (!saysJson(visit.request.headers)) {
     refuse({ kind: "invalid_request", message: "expected content-type application/json" })
   }
-  const seeds = parseSeeds(parseJson(await visit.wholeBody()), deps.seedAccount)
+  const seeds = parseSeeds(parseJson(await visit.body()), deps.seedAccount)
   const stored = await written(deps, async () => deps.pool.seeds(seeds.hints))
   if (wait === null) return acceptsJson(visit.request.headers) ? accepted(seeds, stored) : text("Success", 202)
   const deadline = deps.clock.mono() + wait
@@ -125,7 +125,7 @@ function list({ name, pool, models }: ResourceDeps): Response {
 }
 
 async function explain({ pool, sessionNames }: ResourceDeps, visit: Visit): Promise<Response> {
-  const body = parseObject(await visit.wholeBody())
+  const body = parseObject(await visit.body())
   const model = name(member(body, "model"))
   const session = name(member(body, "session"))
   if (model === null) return refuse({ kind: "invalid_request", message: "model: expected the name of a model" })

@@ -29,7 +29,6 @@ export class Entrance implements Inbound {
     readonly startedAt: number,
     readonly path: string,
     readonly request: Request,
-    readonly receiver: Receiver,
   ) {}
 
   get method(): string {
@@ -66,7 +65,7 @@ export class Visit implements ApiContext, Receiver {
     startedAt: number,
     readonly wire: Wire,
   ) {
-    this.inbound = new Entrance(id, startedAt, target.path, request, this)
+    this.inbound = new Entrance(id, startedAt, target.path, request)
     this.#declared = declaredLength(request.headers)
     this.#received = this.#declared === 0
   }
@@ -90,33 +89,32 @@ export class Visit implements ApiContext, Receiver {
   }
 
   body(limit = BODY_LIMIT): Promise<Uint8Array> {
+    return readBody(this.request, limit, this)
+  }
+
+  /** As `body`, but it rejects with what the runtime rejects with (see `isCut`), and `receivedAll` is the caller's to call. */
+  bareBody(): Promise<Uint8Array> {
     const { request } = this
-    if (this.#declared === null || this.#declared > limit || request.headers.has("content-encoding"))
-      return readBody(request, limit, this)
-    // As nearly every request is: one promise less, and what it rejects with is put right by `isCut`.
+    if (this.#declared === null || this.#declared > BODY_LIMIT || request.headers.has("content-encoding"))
+      return readBody(request)
+    // As nearly every request is: one promise less.
     this.#reading = true
     return request.bytes()
   }
 
-  /** As `body`, for those who do not go on to the relay. */
-  wholeBody(limit = BODY_LIMIT): Promise<Uint8Array> {
-    return readBody(this.request, limit, this)
-  }
-
-  /** The body is in our hands: from here on the request may take as long as we let it. */
   receivedAll(): void {
-    if (this.#received && this.#lifted) return
     this.#received = true
     this.lift()
   }
 
-  /** Whether `error` is what the runtime says when the client goes away while its body is read. */
-  isCut(error: unknown): boolean {
-    return this.#reading && !this.#received && error instanceof DOMException && error.name === "AbortError"
+  /** Whether it failed because the client went away while its body was read. */
+  get cut(): boolean {
+    return this.#reading && !this.#received
   }
 
   /** From here on the request may take as long as we let it. */
   lift(): void {
+    if (this.#lifted) return
     this.#lifted = true
     this.wire.lift(this.request)
   }
@@ -128,7 +126,7 @@ export class Visit implements ApiContext, Receiver {
 
   /** Whether so much of the body is still unread that reading on costs more than a new connection. */
   get burdened(): boolean {
-    if (this.#received || this.#reading) return false
+    if (this.#received) return false
     return this.#declared === null || this.#declared > SKIPPABLE_BYTES
   }
 }

@@ -9,7 +9,7 @@ import { Elysia } from "elysia"
 import { loadConfig } from "../../../src/config/load.ts"
 import type { ProviderSettings } from "../../../src/config/types.ts"
 import { createEdge, type Edge, type EdgeDeps, mount } from "../../../src/http/edge.ts"
-import type { ApiContext, ProviderDeps, ProviderModule } from "../../../src/http/ports.ts"
+import type { ApiContext, ProviderDeps, ProviderModule, Taking } from "../../../src/http/ports.ts"
 import { systemClock as clock, systemTimers as timers } from "../../../src/observe/clock.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { createMetrics } from "../../../src/observe/metrics.ts"
@@ -163,19 +163,13 @@ class Workbench {
       answerHeaders: { current: true },
     })
     const call: CallBase = { model: MODEL[api], stream: false, sessions: [] }
-    const run: (context: ApiContext) => Promise<Response> =
+    const run: (context: ApiContext) => Taking =
       upTo === "edge"
-        ? async (context) => {
-            await context.body()
-            return new Response(await (await answer()).bytes())
-          }
-        : async (context) => {
-            await context.body()
-            return plain.serve(call, context.inbound)
-          }
+        ? () => ({ take: async () => new Response(await (await answer()).bytes()) })
+        : ({ inbound }) => ({ take: () => plain.serve(call, inbound) })
     const cut: ProviderModule<C> = {
       ...module,
-      routes: ({ tools }) => new Elysia().post(path, tools.api(run, { method: "POST", path }), { parse: "none" }),
+      routes: ({ tools }) => new Elysia().post(path, tools.posted(run, { method: "POST", path }), { parse: "none" }),
     }
     const edge: Edge = createEdge(this.#edgeDeps([mount(upTo === "provider" ? module : cut, pool, relay)]))
     return (request) => edge.handle(request)

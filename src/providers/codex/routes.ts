@@ -1,7 +1,7 @@
 /** The Codex API as clients see it (DESIGN section 5, spec codex 0 and 8). */
 import { type AnyElysia, Elysia } from "elysia"
 import type { CodexSettings } from "../../config/types.ts"
-import { type ApiContext, HttpError, type RouteTools } from "../../http/ports.ts"
+import { type ApiContext, HttpError, type RouteTools, type Taking } from "../../http/ports.ts"
 import type { Live } from "../../observe/clock.ts"
 import type { Log } from "../../observe/ports.ts"
 import type { Relay } from "../../relay/ports.ts"
@@ -31,7 +31,7 @@ const MODELS = "/codex/v1/models"
 const UNPARSED = { parse: "none" } as const
 
 export function codexRoutes(deps: RouteDeps): AnyElysia {
-  const { api } = deps.tools
+  const { api, posted } = deps.tools
   const only = (allow: string) =>
     api(() => {
       throw new HttpError({ kind: "method_not_allowed", message: `only ${allow} is allowed here`, allow })
@@ -39,7 +39,7 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
   return new Elysia()
     .post(
       RESPONSES,
-      api((context) => serve(context, "responses", deps), { method: "POST", path: RESPONSES }),
+      posted((context) => serve(context, "responses", deps), { method: "POST", path: RESPONSES }),
       UNPARSED,
     )
     .get(
@@ -49,7 +49,7 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
     .all(RESPONSES, only("POST"), UNPARSED)
     .post(
       COMPACT,
-      api((context) => serve(context, "compact", deps)),
+      posted((context) => serve(context, "compact", deps)),
       UNPARSED,
     )
     .all(COMPACT, only("POST"), UNPARSED)
@@ -60,19 +60,25 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
     .all(MODELS, only("GET, HEAD"), UNPARSED)
 }
 
-/** @throws HttpError too_large, unsupported_media, bad_request, invalid_json, invalid_request */
-async function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps: RouteDeps): Promise<Response> {
+function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps: RouteDeps): Taking | Response {
+  const unread = refuseUnread(context)
+  return unread === null ? { take: (bytes) => take(context, bytes, endpoint, deps) } : reply(unread)
+}
+
+/** @throws HttpError invalid_json, invalid_request */
+function take(
+  context: ApiContext,
+  bytes: Uint8Array,
+  endpoint: CodexCall["endpoint"],
+  deps: RouteDeps,
+): Response | Promise<Response> {
   const { settings, refused, relay, log } = deps
   const { modelList, clientVersion } = settings.current
-  const unread = refuseUnread(context)
-  if (unread !== null) return reply(unread)
-  const bytes = await context.body()
   const accepted = accept(context, bytes, endpoint, { modelList, clientVersion, refused })
   if (accepted.call === null) return reply(accepted.error)
   const { call, dropped } = accepted
   if (dropped.length > 0) log.debug("fields_dropped", { request_id: context.inbound.id, fields: dropped })
-  // A promise that is returned as it is takes two turns more.
-  return await relay.serve(call, context.inbound)
+  return relay.serve(call, context.inbound)
 }
 
 async function models({ query, principal }: ApiContext, deps: RouteDeps): Promise<Response> {

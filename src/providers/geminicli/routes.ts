@@ -8,10 +8,11 @@ import {
   type ErrorShape,
   HttpError,
   type RouteTools,
+  type Taking,
 } from "../../http/ports.ts"
 import type { Live, Random } from "../../observe/clock.ts"
 import type { Relay } from "../../relay/ports.ts"
-import type { GeminiCall, Verb } from "./call.ts"
+import type { Form, GeminiCall, Verb } from "./call.ts"
 import { modelList, modelOf, openaiModelList } from "./models.ts"
 import { promptId } from "./prompt-id.ts"
 import { parseRequest, sessionHeaders } from "./request.ts"
@@ -52,7 +53,7 @@ export function routes(deps: RouteDeps): AnyElysia {
     return json(modelOf(target.model))
   }
 
-  function postModel(c: ApiContext): Promise<Response> {
+  function postModel(c: ApiContext): Taking | Response {
     const target = splitModelPath(restOf(c.path)) ?? refuse({ kind: "not_found", message: "There is no such method." })
     if (target.verb === null)
       return refuse({ kind: "method_not_allowed", message: "Use GET for a model.", allow: "GET, HEAD" })
@@ -60,26 +61,34 @@ export function routes(deps: RouteDeps): AnyElysia {
     return generate(c, target.model, verb)
   }
 
-  async function generate(c: ApiContext, named: string, verb: Verb): Promise<Response> {
+  function generate(c: ApiContext, named: string, verb: Verb): Taking | Response {
     // Only streams have two forms, and a query costs as much to take apart as a small body.
     const form = verb === "streamGenerateContent" ? formOf(c.query) : "unary"
+    if (form !== "array") return taking(c, named, verb, form)
+    // What would have been an array of answers is an array with the error (spec 4.6).
     try {
-      const listed = settings.current.modelList.indexOf(named)
-      // The list's own text: the same one for every request, so that tables by model need not hash it again.
-      const model =
-        settings.current.modelList[listed] ??
-        refuse({ kind: "invalid_request", message: `unsupported model: ${shown(named)}` })
-      if (!allowsModel(c.principal, model))
-        refuse({ kind: "forbidden", message: `The key may not use model ${model}.` })
-      if (!isJsonType(c.request.headers.get("content-type")))
-        refuse({ kind: "invalid_request", message: "invalid request: the content type must be application/json" })
-      const sessions = sessionHeaders(c.request.headers)
-      const parsed = parseRequest(await c.body(), { model, verb, form, sessions, promptId: promptId(random) })
-      return parsed.call === null ? refuse(parsed.fault) : await relay.serve(parsed.call, c.inbound)
+      return { ...taking(c, named, verb, form), shape: arrayShape }
     } catch (error) {
-      // What would have been an array of answers is an array with the error (spec 4.6).
-      if (form === "array" && error instanceof HttpError) return faultResponse(error.fault, arrayShape)
+      if (error instanceof HttpError) return faultResponse(error.fault, arrayShape)
       throw error
+    }
+  }
+
+  function taking(c: ApiContext, named: string, verb: Verb, form: Form): Taking {
+    const listed = settings.current.modelList.indexOf(named)
+    // The list's own text: the same one for every request, so that tables by model need not hash it again.
+    const model =
+      settings.current.modelList[listed] ??
+      refuse({ kind: "invalid_request", message: `unsupported model: ${shown(named)}` })
+    if (!allowsModel(c.principal, model)) refuse({ kind: "forbidden", message: `The key may not use model ${model}.` })
+    if (!isJsonType(c.request.headers.get("content-type")))
+      refuse({ kind: "invalid_request", message: "invalid request: the content type must be application/json" })
+    return {
+      take(body) {
+        const sessions = sessionHeaders(c.request.headers)
+        const parsed = parseRequest(body, { model, verb, form, sessions, promptId: promptId(random) })
+        return parsed.call === null ? refuse(parsed.fault) : relay.serve(parsed.call, c.inbound)
+      },
     }
   }
 
@@ -101,7 +110,7 @@ export function routes(deps: RouteDeps): AnyElysia {
       raw,
     )
     .get(`${PREFIX}/models/*`, tools.api(getModel), raw)
-    .post(`${PREFIX}/models/*`, tools.api(postModel, { method: "POST", path: `${PREFIX}/models/*` }), raw)
+    .post(`${PREFIX}/models/*`, tools.posted(postModel, { method: "POST", path: `${PREFIX}/models/*` }), raw)
     .all(`${PREFIX}/models`, tools.api(wrongMethod("GET, HEAD")), raw)
     .all(`${PREFIX}/openai/models`, tools.api(wrongMethod("GET, HEAD")), raw)
     .all(`${PREFIX}/models/*`, tools.api(wrongMethod("GET, HEAD, POST")), raw)

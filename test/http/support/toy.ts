@@ -97,12 +97,12 @@ export function toyModule(name: string, oauth: OAuthProvider = toyOAuth(name)): 
         )
         .post(
           `/${name}/v1/echo`,
-          tools.api(async (context) => new Response((await context.body()).slice().buffer)),
+          tools.posted(() => ({ take: (body) => new Response(body.slice().buffer) })),
           { parse: "none" },
         )
         .post(
           `/${name}/v1/hot`,
-          tools.api(async (context) => new Response((await context.body()).slice().buffer), {
+          tools.posted(() => ({ take: (body) => new Response(body.slice().buffer) }), {
             method: "POST",
             path: `/${name}/v1/hot`,
           }),
@@ -110,10 +110,10 @@ export function toyModule(name: string, oauth: OAuthProvider = toyOAuth(name)): 
         )
         .post(
           `/${name}/v1/run/*`,
-          tools.api(async (context) => {
-            await context.body()
+          tools.posted((context) => {
             const model = context.path.split("/").at(-1) ?? ""
-            return relay.serve({ model, stream: context.query.has("stream"), sessions: [] }, context.inbound)
+            const call = { model, stream: context.query.has("stream"), sessions: [] }
+            return { take: () => relay.serve(call, context.inbound) }
           }),
           { parse: "none" },
         )

@@ -95,7 +95,6 @@ export function contextOf(
       userAgent: headers["user-agent"] ?? "",
       address: "192.0.2.7",
     },
-    body: () => Promise.resolve(bytes),
   }
   return { context, bytes }
 }
