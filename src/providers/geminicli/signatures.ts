@@ -133,24 +133,18 @@ function modelTurns({ contents }: JsonObject): readonly Turn[] {
 }
 
 export class Signatures {
-  readonly #entries: LRUCache<string, Entry>
+  readonly #clock: Clock
+  /** Made with the first signature: its tables take a megabyte, and 1.5 ms of each start. */
+  #entries: LRUCache<string, Entry> | null = null
   /** Set once a foreign signature was refused: from then on only the credential that got one sends it. */
   #bound = false
 
   constructor(clock: Clock) {
-    this.#entries = new LRUCache({
-      max: MAX_ENTRIES,
-      maxSize: MAX_BYTES,
-      sizeCalculation: (entry, key) => entry.signature.length + key.length + 64,
-      ttl: TTL_MS,
-      updateAgeOnGet: true,
-      ttlResolution: 0,
-      perf: { now: () => clock.mono() },
-    })
+    this.#clock = clock
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.#entries?.size ?? 0
   }
 
   /** Remembers the signed function calls of a `response` value (JSON bytes). Never throws. */
@@ -165,7 +159,7 @@ export class Signatures {
         if (!isObject(part)) continue
         const signature = textOr(part.thoughtSignature)
         const key = signature === null ? null : callKey(model, part.functionCall)
-        if (signature !== null && key !== null) this.#entries.set(key, { signature, credential })
+        if (signature !== null && key !== null) this.#keep(key, { signature, credential })
       }
     }
   }
@@ -174,7 +168,7 @@ export class Signatures {
   fill(model: string, holes: readonly Hole[], credential: number): Change[] {
     const changes: Change[] = []
     for (const { path, key, first, blank } of holes) {
-      const entry = key === null ? undefined : this.#entries.get(key)
+      const entry = key === null ? undefined : this.#entries?.get(key)
       const known = entry !== undefined && (!this.#bound || entry.credential === credential) ? entry.signature : null
       const signature = known ?? (first && validates(model) ? DUMMY_SIGNATURE : null)
       if (signature === null) continue
@@ -188,10 +182,23 @@ export class Signatures {
   /** A request with these holes was refused for its signatures: what was put in is forgotten. */
   refused(holes: readonly Hole[], credential: number): void {
     for (const { key } of holes) {
-      const entry = key === null ? undefined : this.#entries.peek(key)
+      const entry = key === null ? undefined : this.#entries?.peek(key)
       if (key === null || entry === undefined) continue
       if (entry.credential !== credential) this.#bound = true
-      this.#entries.delete(key)
+      this.#entries?.delete(key)
     }
+  }
+
+  #keep(key: string, entry: Entry): void {
+    this.#entries ??= new LRUCache({
+      max: MAX_ENTRIES,
+      maxSize: MAX_BYTES,
+      sizeCalculation: ({ signature }, name) => signature.length + name.length + 64,
+      ttl: TTL_MS,
+      updateAgeOnGet: true,
+      ttlResolution: 0,
+      perf: { now: () => this.#clock.mono() },
+    })
+    this.#entries.set(key, entry)
   }
 }
