@@ -1,4 +1,5 @@
 /** The results as Markdown tables, and their place in the README. Pure. */
+import { goalRows } from "./goals.ts"
 import type { Cell, Figure, Results } from "./results.ts"
 import type { Spread } from "./stats.ts"
 import type { SubjectName } from "./subjects.ts"
@@ -126,6 +127,17 @@ function markdown(heads: readonly string[], rows: readonly (readonly string[])[]
   return [line(heads), line(heads.map(() => "---")), ...rows.map(line)].join("\n")
 }
 
+function goalTable(results: Results): string {
+  const rows = goalRows(results).map(({ what, wanted, measured, met }) => [
+    what,
+    wanted,
+    measured,
+    met ? "yes" : "**no**",
+  ])
+  if (rows.length === 0) return ""
+  return `#### What it must cost, and what it costs\n\n${markdown(["", "wanted", "measured", "met"], rows)}`
+}
+
 /** Every table of a run, with what it was measured on. */
 export function report(results: Results): string {
   const { machine, cells, starts, scheduler } = results
@@ -134,6 +146,7 @@ export function report(results: Results): string {
       `medians with ranges), on ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
       `Bun ${machine.bun}, ${machine.tools.join(", ")}. Each subject has one core to itself, load and upstream have the rest; ` +
       `the executable has ${mebibytes(results.executableBytes)}.`,
+    goalTable(results),
     ...(["unary", "rate", "burst", "paced", "open", "body"] as const).map((section) => sectionTable(section, cells)),
   ]
   if (starts.length > 0) {

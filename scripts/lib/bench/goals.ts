@@ -1,0 +1,174 @@
+/** What it must cost (DESIGN section 8) beside what was measured. Pure. */
+import type { Cell, Figure, Results } from "./results.ts"
+import type { SubjectName } from "./subjects.ts"
+
+export interface GoalRow {
+  readonly what: string
+  readonly wanted: string
+  readonly measured: string
+  readonly met: boolean
+}
+
+/** Goals on cells of two subjects under one load. */
+interface Pair {
+  readonly what: string
+  readonly section: Cell["section"]
+  readonly subject: SubjectName
+  /** What it is compared with; null: with nothing. */
+  readonly reference: SubjectName | null
+  readonly connections: number
+  readonly figure: Figure
+  readonly compare: "ratio" | "difference" | "value"
+  /** The worst that meets the goal; `atLeast`: less is worse. Microseconds or bytes where it is no ratio. */
+  readonly bound: number
+  readonly atLeast?: boolean
+}
+
+const MEGABYTE = 1e6
+
+const PAIRS: readonly Pair[] = [
+  ...([32, 64] as const).flatMap((connections) =>
+    (["geminicli", "codex"] as const).map(
+      (subject): Pair => ({
+        what: `requests/s to the bare pass-through, ${subject}, 1 KB, ${connections} connections`,
+        section: "unary",
+        subject,
+        reference: "pass",
+        connections,
+        figure: "rate",
+        compare: "ratio",
+        bound: 0.7,
+        atLeast: true,
+      }),
+    ),
+  ),
+  ...(
+    [
+      ["burst", 64],
+      ["paced", 64],
+      ["paced", 1_000],
+    ] as const
+  ).flatMap(([section, connections]) =>
+    (
+      [
+        ["codex", "read", "read-through"],
+        ["geminicli", "reframe", "re-framer"],
+      ] as const
+    ).map(
+      ([subject, reference, name]): Pair => ({
+        what: `CPU of a streamed event to the bare ${name}, ${subject}, ${connections.toLocaleString("en-US")} streams, ${section}`,
+        section,
+        subject,
+        reference,
+        connections,
+        figure: "cpu",
+        compare: "ratio",
+        bound: 1.25,
+      }),
+    ),
+  ),
+  {
+    what: "added median latency, 1 connection",
+    section: "unary",
+    subject: "geminicli",
+    reference: "pass",
+    connections: 1,
+    figure: "p50",
+    compare: "difference",
+    bound: 50,
+  },
+  ...(
+    [
+      ["codex", "read"],
+      ["geminicli", "reframe"],
+    ] as const
+  ).map(
+    ([subject, reference]): Pair => ({
+      what: `added latency of a streamed event, p99, ${subject}, 64 busy streams`,
+      section: "paced",
+      subject,
+      reference,
+      connections: 64,
+      figure: "p99",
+      compare: "difference",
+      bound: 1_000,
+    }),
+  ),
+  ...(["geminicli", "codex"] as const).map(
+    (subject): Pair => ({
+      what: `memory with 5,000 open streams, ${subject}`,
+      section: "open",
+      subject,
+      reference: null,
+      connections: 5_000,
+      figure: "rss",
+      compare: "value",
+      bound: 250 * MEGABYTE,
+    }),
+  ),
+]
+
+const STARTS: readonly { readonly credentials: number; readonly ms: number }[] = [
+  { credentials: 0, ms: 60 },
+  { credentials: 1_000, ms: 150 },
+]
+/** Nanoseconds. */
+const ACQUIRE_RELEASE = 500
+
+function show({ compare, figure }: Pair, value: number): string {
+  if (compare === "ratio") return `${value.toFixed(2)} x`
+  return figure === "rss" ? `${Math.round(value / MEGABYTE)} MB` : `${Math.round(value)} µs`
+}
+
+function figureOf(cells: readonly Cell[], pair: Pair, subject: SubjectName): number | undefined {
+  // Both APIs have a bare pass-through; the one beside the subject is meant.
+  const cell = cells.find(
+    (one) =>
+      one.subject === subject &&
+      one.section === pair.section &&
+      one.transport === "http" &&
+      one.connections === pair.connections &&
+      one.api === (pair.subject === "codex" ? "codex" : "geminicli"),
+  )
+  return cell?.figures[pair.figure]?.median
+}
+
+function judged(cells: readonly Cell[], pair: Pair): GoalRow[] {
+  const own = figureOf(cells, pair, pair.subject)
+  const other = pair.reference === null ? 0 : figureOf(cells, pair, pair.reference)
+  if (own === undefined || other === undefined || (pair.compare === "ratio" && other === 0)) return []
+  const value = pair.compare === "ratio" ? own / other : own - other
+  const sign = pair.atLeast === true ? ">=" : "<="
+  return [
+    {
+      what: pair.what,
+      wanted: `${sign} ${show(pair, pair.bound)}`,
+      measured: show(pair, value),
+      met: pair.atLeast === true ? value >= pair.bound : value <= pair.bound,
+    },
+  ]
+}
+
+/** The goals that the run has figures for. */
+export function goalRows({ cells, starts, scheduler }: Results): readonly GoalRow[] {
+  const rows = PAIRS.flatMap((pair) => judged(cells, pair))
+  for (const { credentials, ms } of STARTS) {
+    const median = starts.find((start) => start.credentials === credentials)?.ms.median
+    if (median === undefined) continue
+    const what = `start to the first 200, ${credentials.toLocaleString("en-US")} credentials`
+    rows.push({ what, wanted: `< ${ms} ms`, measured: `${Math.round(median)} ms`, met: median < ms })
+  }
+  const costs = scheduler
+    .filter(({ credentials }) => credentials >= 10)
+    .map(({ operations }) => operations.acquireRelease ?? Number.NaN)
+  if (costs.length > 0) {
+    const worst = Math.max(...costs)
+    rows.push({
+      what: "acquire + release, 10 to 100,000 credentials",
+      wanted: `< ${ACQUIRE_RELEASE} ns`,
+      measured: `${Math.round(worst)} ns at most`,
+      met: worst < ACQUIRE_RELEASE,
+    })
+  }
+  return rows
+}
