@@ -52,6 +52,8 @@ export class Attempt<C extends CallBase> implements Ticking {
   private due: number
   private stage: "first_byte" | "idle" = "first_byte"
   private expired = false
+  private opened: Opened | null = null
+  private reader: Reader | null = null
 
   constructor(
     private readonly deps: AttemptDeps<C>,
@@ -70,38 +72,62 @@ export class Attempt<C extends CallBase> implements Ticking {
     this.controller.abort()
   }
 
-  /** Rejects only by a fault of the provider's code. */
-  async run(call: C): Promise<Attempted> {
-    const { lease } = this
+  /** Sends it; `close` must follow, whatever comes of it. Rejects with what the provider's `send` rejects with. */
+  send(call: C): Promise<Response> {
     const { provider, ticker } = this.deps
     ticker.add(this)
-    let reader: Reader | null = null
-    let reading = false
-    try {
-      const response = await provider.send(lease, call, this.controller.signal)
-      this.status = response.status
-      if (!response.ok) return failed(await this.readFailure(response))
-      const opened = provider.open(response, call, lease)
-      reading = true
-      if (opened.mode === "unary" && isOnePiece(response.headers)) {
-        // A small answer, all at once: the first-byte limit holds for the whole of it.
-        this.notes = opened.assembler
-        return this.takeWhole(opened, await response.bytes())
-      }
-      if (opened.response.body === null) return failed({ kind: "empty" })
-      reader = opened.response.body.getReader()
-      const attempted = opened.mode === "unary" ? await this.readWhole(opened, reader) : await this.peek(opened, reader)
-      if (attempted.kind === "failed") void reader.cancel().catch(ignore)
-      return attempted
-    } catch (error) {
-      if (this.expired) return failed({ kind: "timeout", stage: this.stage })
-      if (this.status === null) return failed(networkFailure(error))
-      if (!reading) throw error
-      void reader?.cancel().catch(ignore)
-      return failed(brokenAnswer(error))
-    } finally {
-      ticker.remove(this)
-    }
+    return provider.send(this.lease, call, this.controller.signal)
+  }
+
+  /**
+   * Takes the answer's head. Gives the answer if it is small and of known size: its body is taken in one piece (`takeWhole`), under
+   * the first-byte limit. Null: `read` goes on.
+   */
+  open(response: Response, call: C): UnaryOpened | null {
+    this.status = response.status
+    if (!response.ok) return null
+    const opened = this.deps.provider.open(response, call, this.lease)
+    this.opened = opened
+    if (opened.mode !== "unary" || !isOnePiece(response.headers)) return null
+    this.notes = opened.assembler
+    return opened
+  }
+
+  takeWhole(opened: UnaryOpened, bytes: Uint8Array): Attempted {
+    const { assembler } = opened
+    if (bytes.length === 0) return failed({ kind: "empty" })
+    this.onChunk()
+    assembler.push(bytes)
+    return assembler.failure === null ? finished(opened) : failed(assembler.failure)
+  }
+
+  /** Reads any other answer until it is a failure, whole, or a stream worth committing. */
+  async read(response: Response): Promise<Attempted> {
+    const { opened } = this
+    if (opened === null) return failed(await this.readFailure(response))
+    if (opened.response.body === null) return failed({ kind: "empty" })
+    const reader = opened.response.body.getReader()
+    this.reader = reader
+    const attempted = opened.mode === "unary" ? await this.readWhole(opened, reader) : await this.peek(opened, reader)
+    if (attempted.kind === "failed") void reader.cancel().catch(ignore)
+    // The attempt is kept for as long as a stream runs.
+    this.opened = null
+    this.reader = null
+    return attempted
+  }
+
+  /** What `send`, the body's reading or `read` rejected with, as a failure. @throws `error` where the provider's code is at fault */
+  caught(error: unknown): Attempted {
+    if (this.expired) return failed({ kind: "timeout", stage: this.stage })
+    if (this.status === null) return failed(networkFailure(error))
+    if (this.opened === null) throw error
+    void this.reader?.cancel().catch(ignore)
+    return failed(brokenAnswer(error))
+  }
+
+  /** No limit runs any more. */
+  close(): void {
+    this.deps.ticker.remove(this)
   }
 
   /** A chunk of a 2xx body came. */
@@ -119,14 +145,6 @@ export class Attempt<C extends CallBase> implements Ticking {
     this.due = ticker.due(Math.min(ERROR_BODY_MS, this.settings.firstByteTimeoutMs))
     const body = await readErrorBody(response)
     return { kind: "status", status: response.status, headers: response.headers, body }
-  }
-
-  private takeWhole(opened: UnaryOpened, bytes: Uint8Array): Attempted {
-    const { assembler } = opened
-    if (bytes.length === 0) return failed({ kind: "empty" })
-    this.onChunk()
-    assembler.push(bytes)
-    return assembler.failure === null ? finished(opened) : failed(assembler.failure)
   }
 
   private async readWhole(opened: UnaryOpened, reader: Reader): Promise<Attempted> {

@@ -13,18 +13,15 @@ import type {
   Verdict,
 } from "./ports.ts"
 import type { RelayDeps } from "./relay.ts"
-import { bodyOf, CLIENT_GONE, reply } from "./reply.ts"
+import { bodyOf, CLIENT_GONE, reply, SPEECHLESS } from "./reply.ts"
 import type { Enrolled } from "./roll.ts"
 import type { Ticker } from "./ticker.ts"
-import { type Retry, Tries } from "./tries.ts"
+import { NOBODY, type Retry, Tries } from "./tries.ts"
 
 /** Longest wait for a lease, in milliseconds: a token refresh may be in flight (DESIGN section 3). */
 export const LEASE_WAIT_MS = 30_000
 
 const MESSAGE_LENGTH = 300
-const NOBODY: ReadonlySet<number> = new Set()
-/** Should a provider fail to word even its own failure. */
-const SPEECHLESS: ClientError = { status: 500, body: '{"error":{"message":"Internal error."}}' }
 
 export interface JourneyDeps<C extends CallBase> extends RelayDeps<C> {
   readonly ticker: Ticker
@@ -76,7 +73,16 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         if (this.stopped !== null) return this.left()
         if (refusal !== null) return this.refused(refusal)
         const attempt = this.begin()
-        const attempted = await attempt.run(this.call)
+        let attempted: Attempted
+        try {
+          const response = await attempt.send(this.call)
+          const small = attempt.open(response, this.call)
+          attempted = small === null ? await attempt.read(response) : attempt.takeWhole(small, await response.bytes())
+        } catch (error) {
+          attempted = attempt.caught(error)
+        } finally {
+          attempt.close()
+        }
         const now = this.deps.clock.mono()
         this.waitedMs += now - attempt.startedAt
         if (this.stopped !== null) return this.left(attempted)

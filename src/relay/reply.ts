@@ -3,6 +3,9 @@ import type { ClientError } from "./ports.ts"
 /** What the client gets who left before there was an answer (nginx's code); nobody reads it. */
 export const CLIENT_GONE = 499
 
+/** Should a provider fail to word even its own failure. */
+export const SPEECHLESS: ClientError = { status: 500, body: '{"error":{"message":"Internal error."}}' }
+
 /** The client's answer for an error in its API's shape. */
 export function reply(error: ClientError): Response {
   const headers: Record<string, string> = { "content-type": error.contentType ?? "application/json" }

@@ -26,7 +26,7 @@ export interface HeldMark {
 /** Longest wait for the credential that failed, while its token is renewed, before the others are asked, in milliseconds. */
 export const SAME_WAIT_MS = 5_000
 
-const NOBODY: ReadonlySet<number> = new Set()
+export const NOBODY: ReadonlySet<number> = new Set()
 
 /**
  * What one request has tried, what that taught, and what it may try next (DESIGN section 4). Pure: time and chance are passed in.
