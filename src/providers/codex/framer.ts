@@ -20,6 +20,7 @@ const startsOf = (...types: readonly string[]): readonly string[] =>
   types.flatMap((type) => [`event: ${type}`, `event:${type}`, `data: {"type":"${type}"`, `data:{"type":"${type}"`])
 const LAST = startsOf("response.completed", "response.incomplete")
 const FAULTS = startsOf("response.failed", "error")
+const NAMED = /^(?:event: ?[^\r\n]|data: ?\{"type":"[^"])/
 
 export interface FramerParts {
   readonly notes: AnswerNotes
@@ -96,7 +97,6 @@ export class ResponseFramer implements Framer {
   push(chunk: Uint8Array): Uint8Array | null {
     const { scanner } = this
     if (scanner.overflowed) return null
-    const held = this.holding === true ? scanner.tail().subarray(this.out) : null
     scanner.feed(chunk)
     /** Pieces to write instead of the chunk; null while the chunk will do. */
     let out: Uint8Array[] | null = null
@@ -132,7 +132,10 @@ export class ResponseFramer implements Framer {
       this.holding = null
     }
     if (skimmer !== null && this.last === chunk) this.keepLast(chunk)
-    if (scanner.overflowed) return this.breakOff(joined(held === null ? [] : [held], out, chunk.subarray(from)))
+    // What is held back may be an error event, of which nothing goes out that was not looked through.
+    if (scanner.overflowed) {
+      return this.breakOff(joined(out, chunk.subarray(this.holding === true ? chunk.length : from)))
+    }
     return this.keepTail(chunk, out, from, at)
   }
 
@@ -196,11 +199,11 @@ export class ResponseFramer implements Framer {
     if (this.holding === true) {
       if (wasHeld && at === 0) return null
       const whole = chunk.subarray(from, at)
-      return out === null && whole.length === 0 ? null : joined([], out, whole)
+      return out === null && whole.length === 0 ? null : joined(out, whole)
     }
     if (wasHeld && at === 0) return tail.slice(this.out)
     if (out === null && from === 0) return chunk
-    return joined([], out, chunk.subarray(from))
+    return joined(out, chunk.subarray(from))
   }
 
   /**
@@ -212,11 +215,14 @@ export class ResponseFramer implements Framer {
     const head = Buffer.from(tail.buffer, tail.byteOffset, Math.min(HEAD, tail.length)).toString("latin1")
     const rest = head.slice(PREAMBLE.exec(head)?.[0].length ?? 0)
     const isOthers = this.parts.codex || this.items.isEmpty
-    if (rest === "") return tail.length >= HEAD ? false : isOthers ? null : true
+    const isLate = tail.length >= HEAD
+    if (rest === "") return isLate || !isOthers ? true : null
     if (FAULTS.some((start) => rest.startsWith(start))) return true
     if (!isOthers && LAST.some((start) => start.startsWith(rest) || rest.startsWith(start))) return true
     // The first bytes of an error event may go out: nothing of the operator's stands in them.
-    return FAULTS.some((start) => start.startsWith(rest)) ? null : false
+    if (FAULTS.some((start) => start.startsWith(rest))) return isLate ? true : null
+    // A frame that names its type in no way known, or so late, is not told from an error event before it is whole.
+    return !NAMED.test(rest)
   }
 
   /** Looks into the scanner's frame as far as it matters. */
@@ -354,8 +360,8 @@ function eventLine(type: string): Uint8Array {
   return bytesOf(`event: ${type}\n`)
 }
 
-function joined(first: readonly Uint8Array[], pieces: readonly Uint8Array[] | null, last: Uint8Array): Uint8Array {
-  return Buffer.concat([...first, ...(pieces ?? []), last])
+function joined(pieces: readonly Uint8Array[] | null, last: Uint8Array): Uint8Array {
+  return Buffer.concat([...(pieces ?? []), last])
 }
 
 function bytesOf(text: string): Uint8Array {

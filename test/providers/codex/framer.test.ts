@@ -254,13 +254,18 @@ test("an open frame is closed by a blank line before the last event, at every cu
 
 test("an event beyond all measure ends the stream with an error, and nothing behind it is written", () => {
   const begun = events.slice(0, 6).map(frame).join("")
-  for (const codex of [false, true]) {
+  const forms = [
+    ["event: response.filler\n", /^x{3000}\n\nevent: (?:error|response\.failed)\ndata: .+\n\n$/],
+    // It may be an error event: nothing of it goes out.
+    ["", /^\n\nevent: (?:error|response\.failed)\ndata: .+\n\n$/],
+  ] as const
+  for (const [codex, [name, end]] of [false, true].flatMap((c) => forms.map((form) => [c, form] as const))) {
     const notes = new AnswerNotes(NO_LIMITS, () => NOW)
     const framer = new ResponseFramer({ notes, headers: new Headers(), codex, maxFrameBytes: 4_096 })
-    const written = [begun, `data: {"filler":"${"x".repeat(3_000)}`, "x".repeat(3_000), "more"].map((text) =>
+    const written = [begun, `${name}data: {"filler":"${"x".repeat(3_000)}`, "x".repeat(3_000), "more"].map((text) =>
       Buffer.from(framer.push(bytes(text)) ?? []).toString("utf8"),
     )
-    expect(written[2]).toMatch(/^x{3000}\n\nevent: (?:error|response\.failed)\ndata: .+\n\n$/)
+    expect(written[2]).toMatch(end)
     expect(written[3]).toBe("")
     expect(framer).toMatchObject({ phase: "done", incomplete: true, failure: null })
     expect(framer.end(null)).toBeNull()
@@ -380,6 +385,11 @@ test("no way to cut an error event into three lets out what names the account", 
     `: note\n\n: more\nevent: error\n${lines}\n\n`,
     `${lines}\nevent: error\n\n`,
     `event: error\ndata: ${data}`,
+    `: ${"x".repeat(180)}\nevent: error\ndata: ${data}\n\n`,
+    `id: 1\n: ${"x".repeat(150)}\nevent: error\ndata: ${data}\n\n`,
+    'data: {"type": "error","message":"of org-secret"}\n\n',
+    'data: { "type" : "error", "message":"of org-secret"}\n\n',
+    'data: {"message":"of org-secret","type":"error"}\n\n',
   ]
   for (const form of forms) {
     const stream = bytes(created + form)
