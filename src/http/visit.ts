@@ -92,7 +92,7 @@ export class Visit implements ApiContext, Receiver {
     return readBody(this.request, limit, this)
   }
 
-  /** As `body`, but it rejects with what the runtime rejects with (see `isCut`), and `receivedAll` is the caller's to call. */
+  /** As `body`, but it rejects with what the runtime rejects with (see `cut`), and `receivedAll` is the caller's to call. */
   bareBody(): Promise<Uint8Array> {
     const { request } = this
     if (this.#declared === null || this.#declared > BODY_LIMIT || request.headers.has("content-encoding"))
