@@ -97,7 +97,7 @@ export class Guard {
     this.#reload()
     const presented = presentedKey(request.headers, target.query)
     if (presented === null) return new HttpError({ kind: "unauthorized", message: "Missing API key" })
-    const holder = this.#keyring.holder(presented.key, this.#deps.clock.wall())
+    const holder = this.#keyring.holder(presented.key, this.#deps.clock)
     if (holder === null) return this.#wrongKey(this.address(request, wire))
     const barred = bar(holder, access)
     if (barred !== null) return barred
@@ -134,7 +134,7 @@ export class Guard {
       if (taking instanceof Response) return this.#finish(taking, visit)
       told = taking.shape ?? shape
       const body = await visit.bareBody()
-      visit.receivedAll()
+      visit.arrived()
       return this.#finish(await taking.take(body), visit)
     } catch (error) {
       return this.#fail(error, visit, told)
@@ -155,7 +155,7 @@ export class Guard {
    */
   async admit(key: string, address: string, access: "operator" | "admin"): Promise<KeyHolder> {
     this.#reload()
-    const holder = this.#keyring.holder(key, this.#deps.clock.wall())
+    const holder = this.#keyring.holder(key, this.#deps.clock)
     if (holder === null) throw await this.#wrongKey(address)
     const barred = bar(holder, access)
     if (barred !== null) throw barred

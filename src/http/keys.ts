@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto"
 import type { Config } from "../config/types.ts"
+import type { Clock } from "../observe/clock.ts"
 import type { Principal } from "./ports.ts"
 
 /** A principal and what the edge must know of its key beside that. */
@@ -78,15 +79,15 @@ export class Keyring {
 
   /**
    * Who the key belongs to, or null. Every entry is compared whatever the outcome.
-   * @param now wall time in milliseconds; an expired key is as good as a wrong one.
+   * @param clock an expired key is as good as a wrong one; asked only where a key has an end
    */
-  holder(key: string, now: number): KeyHolder | null {
+  holder(key: string, clock: Pick<Clock, "wall">): KeyHolder | null {
     const given = digest(key)
     let found: Entry | null = null
     for (const entry of this.#entries) {
       if (timingSafeEqual(entry.digest, given)) found = entry
     }
-    return found !== null && (found.expiresAt === null || now < found.expiresAt) ? found : null
+    return found !== null && (found.expiresAt === null || clock.wall() < found.expiresAt) ? found : null
   }
 }
 

@@ -82,7 +82,7 @@ export interface RouteTools {
   ): (context: { request: Request }) => Response | Promise<Response>
   /**
    * The same for requests with a body: `handler` looks at the head alone and says what is done with the body; where it throws or
-   * answers, none is read.
+   * answers, none is read. What takes its time must go through the relay: only that lifts the server's limit.
    * @param hot the route it is for, if that is asked so often that the router's own microsecond counts (see `Front`)
    */
   posted(

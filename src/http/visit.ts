@@ -29,7 +29,13 @@ export class Entrance implements Inbound {
     readonly startedAt: number,
     readonly path: string,
     readonly request: Request,
+    private readonly wire: Wire,
   ) {}
+
+  /** No time limit of the connection's holds from here on. */
+  lasts(): void {
+    this.wire.lift(this.request)
+  }
 
   get method(): string {
     return this.request.method
@@ -65,7 +71,7 @@ export class Visit implements ApiContext, Receiver {
     startedAt: number,
     readonly wire: Wire,
   ) {
-    this.inbound = new Entrance(id, startedAt, target.path, request)
+    this.inbound = new Entrance(id, startedAt, target.path, request, wire)
     this.#declared = declaredLength(request.headers)
     this.#received = this.#declared === 0
   }
@@ -92,7 +98,7 @@ export class Visit implements ApiContext, Receiver {
     return readBody(this.request, limit, this)
   }
 
-  /** As `body`, but it rejects with what the runtime rejects with (see `cut`), and `receivedAll` is the caller's to call. */
+  /** As `body`, but it rejects with what the runtime rejects with (see `cut`), and `arrived` is the caller's to call. */
   bareBody(): Promise<Uint8Array> {
     const { request } = this
     if (this.#declared === null || this.#declared > BODY_LIMIT || request.headers.has("content-encoding"))
@@ -103,8 +109,13 @@ export class Visit implements ApiContext, Receiver {
   }
 
   receivedAll(): void {
-    this.#received = true
+    this.arrived()
     this.lift()
+  }
+
+  /** As `receivedAll`, but the limit stays: the relay lifts it for what takes its time (`Inbound.lasts`). */
+  arrived(): void {
+    this.#received = true
   }
 
   /** Whether it failed because the client went away while its body was read. */
@@ -116,12 +127,13 @@ export class Visit implements ApiContext, Receiver {
   lift(): void {
     if (this.#lifted) return
     this.#lifted = true
-    this.wire.lift(this.request)
+    this.inbound.lasts()
   }
 
   /** The answer is made. */
   settle(): void {
-    if (this.#lifted && !this.inbound.streaming) this.wire.settle(this.request)
+    const { inbound } = this
+    if ((this.#lifted || inbound.relayed) && !inbound.streaming) this.wire.settle(this.request)
   }
 
   /** Whether so much of the body is still unread that reading on costs more than a new connection. */

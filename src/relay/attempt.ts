@@ -41,7 +41,6 @@ export interface AttemptDeps<C extends CallBase> {
  */
 export class Attempt<C extends CallBase> implements Ticking {
   place = -1
-  readonly startedAt: number
   /** The upstream's status, once its head came. */
   status: number | null = null
   /** From the sending to the first byte that counted; null if none came. */
@@ -52,6 +51,8 @@ export class Attempt<C extends CallBase> implements Ticking {
   private due: number
   private stage: "first_byte" | "idle" = "first_byte"
   private expired = false
+  /** The answer came whole: its first byte is taken to have come when it was read. */
+  private inOnePiece = false
   private opened: Opened | null = null
   private reader: Reader | null = null
 
@@ -60,8 +61,9 @@ export class Attempt<C extends CallBase> implements Ticking {
     private readonly settings: RelaySettings,
     readonly lease: Lease,
     private readonly controller: AbortController,
+    /** Monotonic milliseconds. */
+    readonly startedAt: number,
   ) {
-    this.startedAt = deps.clock.mono()
     this.due = deps.ticker.due(settings.firstByteTimeoutMs)
   }
 
@@ -96,7 +98,7 @@ export class Attempt<C extends CallBase> implements Ticking {
   takeWhole(opened: UnaryOpened, bytes: Uint8Array): Attempted {
     const { assembler } = opened
     if (bytes.length === 0) return failed({ kind: "empty" })
-    this.onChunk()
+    this.inOnePiece = true
     assembler.push(bytes)
     return assembler.failure === null ? finished(opened) : failed(assembler.failure)
   }
@@ -125,9 +127,10 @@ export class Attempt<C extends CallBase> implements Ticking {
     return failed(brokenAnswer(error))
   }
 
-  /** No limit runs any more. */
-  close(): void {
+  /** No limit runs any more. @param now monotonic milliseconds */
+  close(now: number): void {
     this.deps.ticker.remove(this)
+    if (this.inOnePiece) this.firstByteMs = now - this.startedAt
   }
 
   /** A chunk of a 2xx body came. */

@@ -40,6 +40,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   /** Ends the wait for a lease and the attempt; a new one after a time limit used it up. */
   private controller = new AbortController()
   private lease: Lease | null = null
+  private leasedAt = 0
   private attempt: Attempt<C> | null = null
   /** Whether `attempt` was made with `lease`, and not with one before. */
   private sent = false
@@ -54,6 +55,8 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   private credential: number | null = null
   private queueMs = 0
   private waitedMs = 0
+  /** When a stream began; what comes then is not our time. */
+  private committedAt: number | null = null
 
   constructor(
     private readonly deps: JourneyDeps<C>,
@@ -74,6 +77,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         if (refusal !== null) return this.refused(refusal)
         const attempt = this.begin()
         let attempted: Attempted
+        let now: number
         try {
           const response = await attempt.send(this.call)
           const small = attempt.open(response, this.call)
@@ -81,9 +85,9 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         } catch (error) {
           attempted = attempt.caught(error)
         } finally {
-          attempt.close()
+          now = this.deps.clock.mono()
+          attempt.close(now)
         }
-        const now = this.deps.clock.mono()
         this.waitedMs += now - attempt.startedAt
         if (this.stopped !== null) return this.left(attempted)
         if (attempted.kind === "whole") return this.answer(attempted, now)
@@ -100,13 +104,15 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   }
 
   /**
-   * From here on the client's leaving ends the request at once; before, only where it is asked for. The lookout calls it for a
+   * From here on the client's leaving ends the request at once, and nothing else of the edge's does. The lookout calls it for a
    * request that takes its time, and a stream begins with it.
    */
   watchClient(): void {
     if (this.watching) return
     this.watching = true
-    const { signal } = this.inbound
+    const { inbound } = this
+    const { signal } = inbound
+    inbound.lasts()
     // Never taken off again: the signal goes with its request.
     signal.addEventListener("abort", this)
     if (signal.aborted) this.stop("client_gone")
@@ -132,7 +138,8 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   private acquire(): Refusal | null | Promise<Refusal | null> {
     const { pool, clock } = this.deps
     const { tries } = this
-    const now = clock.mono()
+    // A first lease is asked for in the turn in which the request came.
+    const now = tries === null ? this.startedAt : clock.mono()
     if (this.stopped === null && this.controller.signal.aborted) this.controller = new AbortController()
     const ask: Ask = {
       model: this.call.model,
@@ -144,16 +151,18 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
       signal: this.controller.signal,
     }
     const acquired = pool.acquire(ask)
-    if (!(acquired instanceof Promise)) return this.acquired(acquired)
+    if (!(acquired instanceof Promise)) return this.acquired(acquired, now)
     return acquired.then((late) => {
-      this.queueMs += clock.mono() - now
-      return this.acquired(late)
+      const then = clock.mono()
+      this.queueMs += then - now
+      return this.acquired(late, then)
     })
   }
 
-  private acquired({ lease, refusal }: Acquired): Refusal | null | Promise<Refusal | null> {
+  private acquired({ lease, refusal }: Acquired, now: number): Refusal | null | Promise<Refusal | null> {
     if (lease !== null) {
       this.lease = lease
+      this.leasedAt = now
       return null
     }
     const { tries } = this
@@ -167,7 +176,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     if (lease === null) throw new Error("there is no lease to send with")
     this.attempts++
     this.credential = lease.credential
-    this.attempt = new Attempt<C>(this.deps, this.settings, lease, this.controller)
+    this.attempt = new Attempt<C>(this.deps, this.settings, lease, this.controller, this.leasedAt)
     this.sent = true
     return this.attempt
   }
@@ -175,7 +184,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   private answer({ opened, body, status }: Attempted & { kind: "whole" }, now: number): Response {
     this.confirmMarks()
     this.endAttempt("ok", null, true, now)
-    this.record(status, "complete", typeof body === "string" ? Buffer.byteLength(body) : body.length)
+    this.record(status, "complete", typeof body === "string" ? Buffer.byteLength(body) : body.length, now)
     return this.told(new Response(bodyOf(body), { status, headers: opened.headers }))
   }
 
@@ -183,18 +192,18 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   private commit({ opened, reader, peeked }: Attempted & { kind: "stream" }): Response {
     this.confirmMarks()
     const { provider, ticker, log, clock } = this.deps
+    this.committedAt = clock.mono()
     if (provider.trim !== undefined) this.call = provider.trim(this.call)
     const { status, headers } = opened.response
-    const committedAt = clock.mono()
     const { idleTimeoutMs } = this.settings
-    const onEnd = (end: StreamEnd): void => this.streamEnded(end, headers, status, committedAt)
+    const onEnd = (end: StreamEnd): void => this.streamEnded(end, headers, status)
     this.stream = new LiveStream({ reader, framer: opened.framer, ticker, log, idleTimeoutMs, onEnd }, peeked)
     this.watchClient()
     return this.told(new Response(this.stream.body(), { status, headers: opened.headers }))
   }
 
   /** The last of a committed stream: what went wrong late is judged for the credential's sake only. */
-  private streamEnded({ end, fault, bytes }: StreamEnd, headers: Headers, status: number, committedAt: number): void {
+  private streamEnded({ end, fault, bytes }: StreamEnd, headers: Headers, status: number): void {
     try {
       const error = this.attempt?.notes?.lateError ?? null
       const late: Failure | null = error === null ? fault : { kind: "event", body: error, headers }
@@ -206,7 +215,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
       this.deps.log.error("stream_end_failed", { request_id: this.inbound.id, error: describe(error) })
       this.endAttempt("internal", null, false)
     }
-    this.record(status, end, bytes, committedAt)
+    this.record(status, end, bytes)
   }
 
   /** What a failed attempt means for its credential and for the request; ends its lease. */
@@ -271,21 +280,17 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     })
     if (attempt === null) return
     const { recorder, provider } = this.deps
-    try {
-      recorder.attempt({
-        requestId: this.inbound.id,
-        provider: provider.name,
-        model: call.model,
-        credential: lease.credential,
-        number: this.attempts,
-        status: attempt.status,
-        cause,
-        message,
-        durationMs: now - attempt.startedAt,
-      })
-    } catch (error) {
-      this.unrecorded(error)
-    }
+    recorder.attempt({
+      requestId: this.inbound.id,
+      provider: provider.name,
+      model: call.model,
+      credential: lease.credential,
+      number: this.attempts,
+      status: attempt.status,
+      cause,
+      message,
+      durationMs: now - attempt.startedAt,
+    })
   }
 
   /** The pool has no lease: its own word counts if nothing was tried, or if every usable credential is limited. */
@@ -363,38 +368,28 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     })
   }
 
-  private record(status: number, end: RequestRecord["end"], bytes: number, committedAt?: number): void {
+  private record(status: number, end: RequestRecord["end"], bytes: number, now = this.deps.clock.mono()): void {
     if (this.finished) return
     this.finished = true
     const { inbound, call, attempt, attempts, credential, queueMs } = this
-    const { provider, recorder, clock } = this.deps
-    const now = clock.mono()
-    const own = (committedAt ?? now) - inbound.startedAt - queueMs - this.waitedMs
-    try {
-      recorder.finish({
-        inbound,
-        provider: provider.name,
-        model: call.model,
-        stream: call.stream,
-        status,
-        attempts,
-        credential,
-        queueMs,
-        firstByteMs: attempt?.firstByteMs ?? null,
-        durationMs: now - inbound.startedAt,
-        overheadMs: Math.max(0, own),
-        bytes,
-        usage: attempt?.notes?.usage ?? null,
-        end,
-      })
-    } catch (error) {
-      this.unrecorded(error)
-    }
+    const { provider, recorder } = this.deps
+    const own = (this.committedAt ?? now) - inbound.startedAt - queueMs - this.waitedMs
+    recorder.finish({
+      inbound,
+      provider: provider.name,
+      model: call.model,
+      stream: call.stream,
+      status,
+      attempts,
+      credential,
+      queueMs,
+      firstByteMs: attempt?.firstByteMs ?? null,
+      durationMs: now - inbound.startedAt,
+      overheadMs: Math.max(0, own),
+      bytes,
+      usage: attempt?.notes?.usage ?? null,
+      end,
+    })
     this.deps.onEnd(this)
-  }
-
-  /** A recorder that throws must not cost the client his answer. */
-  private unrecorded(error: unknown): void {
-    this.deps.log.error("recorder_failed", { request_id: this.inbound.id, error: describe(error) })
   }
 }

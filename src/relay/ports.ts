@@ -177,6 +177,8 @@ export interface Inbound {
   readonly userAgent: string
   /** The client's, a trusted proxy's word for it considered. */
   readonly address: string
+  /** The request takes its time, or its answer is a stream: the edge must not limit it any more. Called at most once. */
+  lasts(): void
 }
 
 export interface AttemptRecord {

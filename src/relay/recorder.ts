@@ -1,6 +1,7 @@
 import type { Clock } from "../observe/clock.ts"
-import type { LineField, LineLog } from "../observe/ports.ts"
+import type { LineField, LineLog, Log } from "../observe/ports.ts"
 import type { UsageEntry } from "../store/usage.ts"
+import { describe } from "./live-stream.ts"
 import type { AttemptRecord, Recorder, RequestRecord } from "./ports.ts"
 
 export interface RecorderDeps {
@@ -73,6 +74,28 @@ export function createRecorder({ log, metrics, usage, clock }: RecorderDeps): Re
         inbound.address,
         inbound.userAgent,
       ])
+    },
+  }
+}
+
+/** The same recorder, but what it throws goes to the log: it must not cost a client his answer. */
+export function unfailing(recorder: Recorder, log: Log): Recorder {
+  const failed = (id: string, error: unknown): void =>
+    log.error("recorder_failed", { request_id: id, error: describe(error) })
+  return {
+    attempt(record) {
+      try {
+        recorder.attempt(record)
+      } catch (error) {
+        failed(record.requestId, error)
+      }
+    },
+    finish(record) {
+      try {
+        recorder.finish(record)
+      } catch (error) {
+        failed(record.inbound.id, error)
+      }
     },
   }
 }

@@ -4,6 +4,7 @@ import type { Pool } from "../scheduler/ports.ts"
 import { Journey } from "./journey.ts"
 import { Lookout } from "./lookout.ts"
 import type { CallBase, Provider, Recorder, Relay, RelaySettings } from "./ports.ts"
+import { unfailing } from "./recorder.ts"
 import { Roll } from "./roll.ts"
 import { Ticker } from "./ticker.ts"
 
@@ -25,6 +26,7 @@ export function createRelay<C extends CallBase>(deps: RelayDeps<C>): Relay<C> {
   const lookout = new Lookout(deps.timers, () => journeys.each((journey) => journey.watchClient()))
   const parts = {
     ...deps,
+    recorder: unfailing(deps.recorder, deps.log),
     ticker: new Ticker(deps.clock, deps.timers),
     onEnd: (journey: Journey<C>) => {
       journeys.remove(journey)

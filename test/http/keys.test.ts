@@ -35,7 +35,7 @@ describe("the key of a request", () => {
 })
 
 describe("a keyring", () => {
-  const now = 1_000
+  const now = { wall: () => 1_000 }
 
   test("knows the pool's key as an administrator as long as there is no admin key", () => {
     expect(new Keyring(testConfig()).holder(KEY, now)).toMatchObject({
@@ -58,8 +58,8 @@ describe("a keyring", () => {
 
   test("refuses an expired key from its very millisecond on", () => {
     const ring = new Keyring(testConfig({}, [clientKey("mate", "k-1", { expiresAt: 500 })]))
-    expect(ring.holder("k-1", 499)).not.toBeNull()
-    expect(ring.holder("k-1", 500)).toBeNull()
+    expect(ring.holder("k-1", { wall: () => 499 })).not.toBeNull()
+    expect(ring.holder("k-1", { wall: () => 500 })).toBeNull()
   })
 
   test("knows no other key: empty, shorter, longer, not ASCII, a megabyte", () => {

@@ -27,10 +27,23 @@ describe("the time that a connection is given", () => {
     const { send, limits } = limited()
     await send("/toy/v1/models")
     expect(limits).toEqual([0, 60])
-    await send("/toy/v1/run/m", { method: "POST", body: "x", headers: { "content-length": "1" } })
-    expect(limits).toEqual([0, 60])
-    await send("/toy/v1/run/m", { method: "POST", body: "x" })
-    expect(limits).toEqual([0, 60])
+  })
+
+  test("ends for a relayed request when the relay says that it takes its time", async () => {
+    const { send, limits, relay } = limited()
+    const { answer } = relay
+    for (const framing of ["content-length", "transfer-encoding"]) {
+      const headers = { [framing]: framing === "content-length" ? "1" : "chunked" }
+      relay.answer = answer
+      await send("/toy/v1/run/m", { method: "POST", body: "x", headers })
+      expect(limits).toEqual([60])
+      relay.answer = (call, inbound) => {
+        inbound.lasts()
+        return answer(call, inbound)
+      }
+      await send("/toy/v1/run/m", { method: "POST", body: "x", headers })
+      expect(limits).toEqual([0, 60])
+    }
   })
 
   test("is not lengthened for who has no right key, nor before the body is there", async () => {

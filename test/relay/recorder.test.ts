@@ -16,6 +16,7 @@ const record = (more: Partial<RequestRecord> = {}): RequestRecord => ({
     path: "/x/y",
     userAgent: "curl",
     address: "192.0.2.7",
+    lasts() {},
   },
   provider: "p",
   model: "m",

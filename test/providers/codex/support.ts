@@ -94,6 +94,7 @@ export function contextOf(
       path: "/codex/v1/responses",
       userAgent: headers["user-agent"] ?? "",
       address: "192.0.2.7",
+      lasts() {},
     },
   }
   return { context, bytes }

@@ -59,6 +59,7 @@ export const inbound = (signal: AbortSignal, over: Partial<Inbound> = {}): Inbou
   path: "/toy",
   userAgent: "test",
   address: "192.0.2.7",
+  lasts() {},
   ...over,
 })
 
