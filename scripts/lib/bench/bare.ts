@@ -6,6 +6,8 @@
  * - `pass`: Bun.serve and fetch, the answer's body handed over as it is: the ceiling
  * - `read`: the same, but every chunk passes through our hands
  * - `reframe`: every event's JSON is parsed and its `response` written again, one write per chunk
+ * - `translate`: whole answers, the body and the answer parsed and written again in the other API's form: what a protocol costs
+ *   in the plainest code, without keys, credentials, limits or a log
  */
 import { parseForm } from "./forms.ts"
 
@@ -23,6 +25,7 @@ Bun.serve({
   async fetch(request) {
     const { url, method, signal, headers } = request
     const path = url.slice(url.indexOf("/", 8))
+    if (form === "translate") return translated(request, path)
     const answer = await fetch(upstream + path, {
       method,
       headers: { "content-type": headers.get("content-type") ?? "application/json" },
@@ -41,6 +44,28 @@ Bun.serve({
     return new Response(body, { status: answer.status, headers: type })
   },
 })
+
+async function translated(request: Request, path: string): Promise<Response> {
+  const asked = await request.json()
+  const codex = path === "/responses"
+  const sent = codex
+    ? { ...asked, stream: true, store: false }
+    : { model: "gemini-2.5-pro", project: "bare", user_prompt_id: "bare", request: asked }
+  const answer = await fetch(upstream + path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(sent),
+    timeout: false,
+    decompress: false,
+    ...(secure && { protocol }),
+  })
+  const text = await answer.text()
+  const said = JSON.parse(codex ? text.slice(text.lastIndexOf("data: ") + "data: ".length) : text)
+  return new Response(JSON.stringify(said.response), {
+    status: answer.status,
+    headers: { "content-type": "application/json" },
+  })
+}
 
 type Chunk = Uint8Array | string
 

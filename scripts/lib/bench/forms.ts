@@ -1,5 +1,5 @@
 /** Proxies without logic that the benchmark starts for comparison. */
-export const FORMS = ["pass", "read", "reframe"] as const
+export const FORMS = ["pass", "read", "reframe", "translate"] as const
 
 export type Form = (typeof FORMS)[number]
 

@@ -45,9 +45,12 @@ export function plan(sections: readonly Section[], size: Size): readonly Load[] 
   const plain: readonly SubjectName[] = ["direct", "nginx", "pass", "geminicli"]
 
   for (const connections of quick ? [1, 32] : [1, 32, 64, 256, 1024]) {
-    add({ section: "unary", api: "geminicli", transport: "http", subjects: plain, connections, scale: 1024 })
+    const load = { section: "unary", transport: "http", connections, scale: 1024 } as const
+    // Where the goals are: what of the distance is the protocols' own.
+    const translator: readonly SubjectName[] = !quick && (connections === 32 || connections === 64) ? ["translate"] : []
+    add({ ...load, api: "geminicli", subjects: [...plain, ...translator] })
     if (connections > 256) continue
-    add({ section: "unary", api: "codex", transport: "http", subjects: ["pass", "codex"], connections, scale: 1024 })
+    add({ ...load, api: "codex", subjects: ["pass", ...translator, "codex"] })
   }
   const fewer = Math.min(rounds, 3)
   for (const transport of ["tls-h1", "tls-h2"] as const) {

@@ -11,6 +11,7 @@ const NAMES: Readonly<Record<SubjectName, string>> = {
   direct: "no proxy",
   nginx: "nginx",
   pass: "bare pass-through (Bun)",
+  translate: "bare translator (Bun)",
   read: "bare read-through (Bun)",
   reframe: "bare re-framer (Bun)",
   geminicli: "**Pollux, geminicli**",
