@@ -23,6 +23,7 @@ function results(more: Partial<Results>): Results {
     machine: { cpu: "A CPU", cores: 4, memoryGiB: 8, kernel: "6.1", bun: "1.4.5", tools: [] },
     kind: "full",
     rounds: 5,
+    samples: { counted: 5, repeated: 0, disturbed: 0 },
     executableBytes: 0,
     cells: [],
     starts: [],

@@ -25,6 +25,7 @@ function results(cells: readonly Cell[], more: Partial<Results> = {}): Results {
     machine: { cpu: "A CPU", cores: 4, memoryGiB: 8, kernel: "6.1", bun: "1.4.5", tools: ["wrk 4.1.0"] },
     kind: "full",
     rounds: 5,
+    samples: { counted: 600, repeated: 7, disturbed: 3 },
     executableBytes: 110 * 2 ** 20,
     cells,
     starts: [],
@@ -37,7 +38,17 @@ function results(cells: readonly Cell[], more: Partial<Results> = {}): Results {
 describe("the report", () => {
   test("names machine, versions and revision", () => {
     const text = report(results([]))
-    for (const part of ["A CPU", "4 cores", "Bun 1.4.5", "wrk 4.1.0", "0123456789ab", "2026-11-22", "110 MiB"]) {
+    for (const part of [
+      "Of 600 samples, 7 were taken again",
+      "; 3 count although",
+      "A CPU",
+      "4 cores",
+      "Bun 1.4.5",
+      "wrk 4.1.0",
+      "0123456789ab",
+      "2026-11-22",
+      "110 MiB",
+    ]) {
       expect(text).toContain(part)
     }
   })

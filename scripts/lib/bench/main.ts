@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { buildExecutable, revisionOf } from "../../build.ts"
+import { Calm, memoryWalks } from "./calm.ts"
 import { describeMachine, whyBusy } from "./machine.ts"
 import { FULL, plan, QUICK, SECTIONS, type Section } from "./plan.ts"
 import type { Results } from "./results.ts"
@@ -66,8 +67,16 @@ async function main(): Promise<number> {
   })
   const raw = join(root, ".bench")
   mkdirSync(raw, { recursive: true })
-  await using stage = await Stage.open({ root, folder, executable, say: (line) => console.error(line) })
   const loads = plan(sections, size)
+  const samples = loads.reduce((sum, { subjects, rounds }) => sum + subjects.length * rounds, 0)
+  // A quick run shows that everything works, and a busy machine has no calm moments.
+  const patient = !values.quick && busy === null
+  const calm = new Calm({
+    work: patient ? memoryWalks() : () => [],
+    repeats: patient ? samples : 0,
+    sleep: (ms) => Bun.sleep(ms),
+  })
+  await using stage = await Stage.open({ root, folder, executable, calm, say: (line) => console.error(line) })
   const cells = await stage.loads(loads, join(raw, "samples.jsonl"))
   const results: Results = {
     at: new Date().toISOString(),
@@ -75,6 +84,7 @@ async function main(): Promise<number> {
     machine: describeMachine(await stage.tools()),
     kind: `${values.quick ? "quick" : "full"}${busy === null ? "" : ", on a busy machine"}`,
     rounds: size.rounds,
+    samples: { counted: samples, repeated: calm.repeated, disturbed: calm.disturbed },
     executableBytes: Bun.file(executable).size,
     cells,
     starts: sections.includes("start")

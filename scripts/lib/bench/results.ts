@@ -47,6 +47,8 @@ export interface Results {
   /** `full`, `quick`, or forced on a busy machine. */
   readonly kind: string
   readonly rounds: number
+  /** How many were taken, how many of them again, and how many counted although the machine was slower than at its best. */
+  readonly samples: { readonly counted: number; readonly repeated: number; readonly disturbed: number }
   readonly executableBytes: number
   readonly cells: readonly Cell[]
   readonly starts: readonly Start[]

@@ -1,6 +1,7 @@
 /** Everything a run stands on: the fake upstream with TLS in front of it, the tools, and the subjects that come and go. */
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { Calm } from "./calm.ts"
 import { measure, type Sample } from "./loads.ts"
 import { type Pins, pinsFor } from "./machine.ts"
 import { nginxConfig, selfSigned } from "./nginx.ts"
@@ -15,6 +16,7 @@ export interface StageOptions {
   readonly root: string
   readonly folder: string
   readonly executable: string
+  readonly calm: Calm
   readonly say: (line: string) => void
 }
 
@@ -87,7 +89,7 @@ export class Stage implements AsyncDisposable {
       const samples = new Map<Subject, Sample[]>(subjects.map((subject) => [subject, []]))
       for (let round = 0; round < load.rounds; round++) {
         for (const subject of shuffled(subjects, Math.random)) {
-          const sample = await measure(tools, subject, load)
+          const sample = await this.options.calm.sample(() => measure(tools, subject, load))
           samples.get(subject)?.push(sample)
           appendFileSync(
             raw,
@@ -126,6 +128,7 @@ export class Stage implements AsyncDisposable {
     const starts: Start[] = []
     for (const size of sizes) {
       this.options.say(`start ${size}`)
+      await this.options.calm.settle()
       starts.push(await measureStart(this.place, size, rounds))
     }
     return starts
@@ -137,6 +140,7 @@ export class Stage implements AsyncDisposable {
     const rows: SchedulerRow[] = []
     for (const models of quick ? ["1"] : ["1", "16", "128"]) {
       for (const credentials of quick ? ["1", "10"] : ["1", "10", "1000", "100000"]) {
+        await this.options.calm.settle()
         // A process for each: what a pool of 100,000 leaves behind would be measured with the next one.
         rows.push(JSON.parse(await run([process.execPath, program, "--json", credentials, models], this.pins.subject)))
       }
@@ -147,6 +151,7 @@ export class Stage implements AsyncDisposable {
   async parts(quick: boolean): Promise<readonly PartsRow[]> {
     this.options.say("parts")
     const program = join(this.options.root, "scripts/lib/bench/parts.ts")
+    await this.options.calm.settle()
     const output = await run([process.execPath, program, quick ? "10" : "150"], this.pins.subject)
     return output
       .trim()

@@ -139,6 +139,13 @@ function goalTable(results: Results): string {
   return `#### What it must cost, and what it costs\n\n${markdown(["", "wanted", "measured", "met"], rows)}`
 }
 
+function samplesText({ counted, repeated, disturbed }: Results["samples"]): string {
+  return (
+    `Of ${thousands(counted)} samples, ${thousands(repeated)} were taken again because the machine was slower before or after ` +
+    `them than at its best (a fixed walk through memory took over a quarter longer); ${thousands(disturbed)} count although it was.`
+  )
+}
+
 /** Every table of a run, with what it was measured on. */
 export function report(results: Results): string {
   const { machine, cells, starts, scheduler } = results
@@ -146,7 +153,7 @@ export function report(results: Results): string {
     `Measured ${results.at.slice(0, 10)} at revision ${results.revision} by \`scripts/bench\` (${results.kind}, ${results.rounds} rounds, ` +
       `medians with ranges), on ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
       `Bun ${machine.bun}, ${machine.tools.join(", ")}. Each subject has one core to itself, load and upstream have the rest; ` +
-      `the executable has ${mebibytes(results.executableBytes)}.`,
+      `the executable has ${mebibytes(results.executableBytes)}. ${samplesText(results.samples)}`,
     goalTable(results),
     ...(["unary", "rate", "burst", "paced", "open", "body"] as const).map((section) => sectionTable(section, cells)),
   ]

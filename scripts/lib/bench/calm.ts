@@ -1,0 +1,94 @@
+/**
+ * Whether the machine is as fast as it was at its best. On a virtual one, neighbours take cache and memory away for seconds on
+ * end, which no counter of the system shows, and which costs a large program more than a small one: so a fixed piece of work is
+ * timed before and after each sample.
+ */
+
+/** A piece of work may take so much longer than at its best. */
+const SLOWER = 1.25
+/** Times that the work is done before the first sample, to know its best. */
+const FIRST_PROBES = 20
+/** Longest wait for a calm moment, and the pause between two looks, in milliseconds. */
+const WAIT_MS = 10_000
+const PAUSE_MS = 250
+
+export interface CalmDeps {
+  /** Does each piece of work once and gives the time of each, in any unit. */
+  readonly work: () => readonly number[]
+  /** Samples that may be taken again, in all. */
+  readonly repeats: number
+  readonly sleep: (ms: number) => Promise<void>
+}
+
+export class Calm {
+  /** Samples that counted although something disturbed them. */
+  disturbed = 0
+  /** Samples that were taken again. */
+  repeated = 0
+  private best: readonly number[] = []
+
+  constructor(private readonly deps: CalmDeps) {
+    for (let i = 0; i < FIRST_PROBES; i++) this.calm()
+  }
+
+  /** What `take` gives, taken again while something disturbs it and repeats are left. */
+  async sample<T>(take: () => Promise<T>): Promise<T> {
+    while (true) {
+      await this.settle()
+      const taken = await take()
+      if (this.calm()) return taken
+      if (this.repeated >= this.deps.repeats) {
+        this.disturbed++
+        return taken
+      }
+      this.repeated++
+    }
+  }
+
+  /** Waits for a calm moment, within bounds. */
+  async settle(): Promise<void> {
+    for (let waited = 0; waited < WAIT_MS && !this.calm(); waited += PAUSE_MS) await this.deps.sleep(PAUSE_MS)
+  }
+
+  private calm(): boolean {
+    const times = this.deps.work()
+    const { best } = this
+    this.best = times.map((time, index) => Math.min(time, best[index] ?? time))
+    return times.every((time, index) => time <= SLOWER * (best[index] ?? time))
+  }
+}
+
+/** Words in a megabyte. */
+const MEGABYTE = 2 ** 18
+/** Memory walked through, in megabytes, and steps: what fits a core's own cache, and what does not. Some 10 ms each. */
+const WALKS = [
+  { megabytes: 1, steps: 500_000 },
+  { megabytes: 8, steps: 150_000 },
+] as const
+
+/** Walks through memory in an order that no cache foresees; gives the nanoseconds of each walk. */
+export function memoryWalks(): () => readonly number[] {
+  const walks = WALKS.map(({ megabytes, steps }) => ({ table: cycle(megabytes * MEGABYTE), steps }))
+  return () =>
+    walks.map(({ table, steps }) => {
+      const from = Bun.nanoseconds()
+      let at = 0
+      for (let step = 0; step < steps; step++) at = table[at] ?? 0
+      const time = Bun.nanoseconds() - from
+      // Used, so that no compiler leaves the walk out.
+      return at < 0 ? 0 : time
+    })
+}
+
+/** One cycle through all places, in random order (Sattolo's algorithm). */
+function cycle(size: number): Uint32Array {
+  const next = new Uint32Array(size)
+  for (let i = 0; i < size; i++) next[i] = i
+  for (let i = size - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * i)
+    const kept = next[i] ?? 0
+    next[i] = next[j] ?? 0
+    next[j] = kept
+  }
+  return next
+}
