@@ -29,10 +29,12 @@ describe("the plan", () => {
 
   test("covers both HTTP versions over TLS at each number of connections that bends the runtime's pool", () => {
     for (const transport of ["tls-h1", "tls-h2"]) {
-      const counts = plan(["unary"], FULL)
-        .filter((load) => load.transport === transport)
-        .map((load) => load.connections)
-      expect(counts).toEqual([32, 64, 256, 1024])
+      for (const api of ["geminicli", "codex"]) {
+        const counts = plan(["unary"], FULL)
+          .filter((load) => load.transport === transport && load.api === api)
+          .map((load) => load.connections)
+        expect(counts).toEqual([32, 64, 256, 1024])
+      }
     }
   })
 

@@ -57,7 +57,9 @@ export function plan(sections: readonly Section[], size: Size): readonly Load[] 
     const subjects: readonly SubjectName[] =
       transport === "tls-h1" ? ["nginx", "pass", "geminicli"] : ["pass", "geminicli"]
     for (const connections of quick ? [32] : [32, 64, 256, 1024]) {
-      add({ section: "unary", api: "geminicli", transport, subjects, connections, scale: 1024, rounds: fewer })
+      const load = { section: "unary", transport, connections, scale: 1024, rounds: fewer } as const
+      add({ ...load, api: "geminicli", subjects })
+      if (!quick) add({ ...load, api: "codex", subjects: ["pass", "codex"] })
     }
   }
   for (const rate of quick ? [1_000] : [1_000, 3_000]) {
