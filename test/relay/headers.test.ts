@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { type HeaderRule, headerFilter } from "../../src/relay/headers.ts"
+import { fieldsOf, type HeaderRule, headerFilter } from "../../src/relay/headers.ts"
 
 const TABLE: readonly HeaderRule[] = [
   { name: "x-kept", why: "a test" },
@@ -10,7 +10,8 @@ const TABLE: readonly HeaderRule[] = [
   { name: "te", why: "a mistake in a table" },
 ]
 const filter = headerFilter(TABLE)
-const pass = (from: Record<string, string>): Record<string, string> => Object.fromEntries(filter(new Headers(from)))
+const pass = (from: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(filter(fieldsOf(new Headers(from))))
 
 describe("the header filter", () => {
   test("lets pass what the table names, and nothing else", () => {
@@ -30,7 +31,7 @@ describe("the header filter", () => {
       trailer: "y",
       a: "b",
     })
-    expect(Object.fromEntries(all(headers))).toEqual({ a: "b" })
+    expect(Object.fromEntries(all(fieldsOf(headers)))).toEqual({ a: "b" })
   })
 
   test("drops what the Connection header names, prefixes included", () => {
@@ -43,7 +44,7 @@ describe("the header filter", () => {
 
   test("adds to headers that are there, and keeps ours unless the table replaces them", () => {
     const ours = new Headers({ "content-type": "text/event-stream", "x-kept": "ours" })
-    expect(Object.fromEntries(filter(new Headers({ "x-kept": "theirs", "content-type": "x" }), ours))).toEqual({
+    expect(Object.fromEntries(filter({ "x-kept": "theirs", "content-type": "x" }, ours))).toEqual({
       "content-type": "text/event-stream",
       "x-kept": "theirs",
     })

@@ -1,4 +1,5 @@
 /** Rate-limit telemetry (spec codex 6.4): response headers, `codex.rate_limits` events, and which limit family a refusal is about. */
+import type { HeaderFields } from "../../relay/headers.ts"
 import { believableReset } from "../../relay/reset-time.ts"
 import type { QuotaWindow } from "../../store/types.ts"
 import { isObject, type Json, number, text } from "./json.ts"
@@ -17,22 +18,21 @@ export const MAX_WINDOWS = 16
 const USED = /^x-([a-z0-9_-]{1,60})-(primary|secondary)-used-percent$/
 
 /** What an answer's headers say. `now` is wall time in milliseconds. */
-export function limitsOfHeaders(headers: Headers, now: number): Limits {
+export function limitsOfHeaders(headers: HeaderFields, now: number): Limits {
   let quotas: QuotaWindow[] | null = null
-  // Names alone, since a value costs more than its name.
-  for (const name of headers.keys()) {
+  for (const name in headers) {
     if (!name.endsWith("-used-percent")) continue
     const [, id, window] = USED.exec(name) ?? []
-    const used = number(headers.get(name))
+    const used = number(headers[name])
     if (id === undefined || window === undefined || used === null) continue
     quotas ??= []
     if (quotas.length === MAX_WINDOWS) break
     const prefix = `x-${id}-${window}`
-    const at = number(headers.get(`${prefix}-reset-at`))
-    const after = number(headers.get(`${prefix}-reset-after-seconds`))
-    quotas.push(quota(familyOf(id), window, used, number(headers.get(`${prefix}-window-minutes`)), at, after, now))
+    const at = number(headers[`${prefix}-reset-at`])
+    const after = number(headers[`${prefix}-reset-after-seconds`])
+    quotas.push(quota(familyOf(id), window, used, number(headers[`${prefix}-window-minutes`]), at, after, now))
   }
-  return { quotas: quotas ?? NO_LIMITS.quotas, plan: plan(headers.get("x-codex-plan-type")) }
+  return { quotas: quotas ?? NO_LIMITS.quotas, plan: plan(headers["x-codex-plan-type"]) }
 }
 
 /** What a `codex.rate_limits` event says, and whether it says that the limit is reached. */

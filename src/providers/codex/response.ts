@@ -1,4 +1,5 @@
 /** Takes a 2xx answer: which reader it gets, and which headers the client sees (spec codex 4, 5). */
+import { fieldsOf } from "../../relay/headers.ts"
 import type { Opened } from "../../relay/ports.ts"
 import { JsonAssembler, StreamAssembler } from "./assembler.ts"
 import type { CodexCall } from "./call.ts"
@@ -15,9 +16,10 @@ export function openAnswer(
   scrub: (text: string) => string,
 ): Opened {
   const { headers } = response
-  const notes = new AnswerNotes(limitsOfHeaders(headers, wall()), wall)
-  const isJson = call.endpoint === "compact" || headers.get("content-type")?.includes("json") === true
-  const clientHeaders = answerHeaders(headers, call.stream)
+  const fields = fieldsOf(headers)
+  const notes = new AnswerNotes(limitsOfHeaders(fields, wall()), wall)
+  const isJson = call.endpoint === "compact" || fields["content-type"]?.includes("json") === true
+  const clientHeaders = answerHeaders(fields, call.stream)
   if (isJson) {
     const assembler = new JsonAssembler(notes, headers, call.stream)
     return { mode: "unary", response, assembler, headers: clientHeaders }

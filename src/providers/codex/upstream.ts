@@ -1,6 +1,6 @@
 /** What goes to the backend and what comes back from it beside the body (spec codex 4): URLs and header allow-lists. */
 import type { CodexSettings } from "../../config/types.ts"
-import { headerFilter } from "../../relay/headers.ts"
+import { type HeaderFields, headerFilter } from "../../relay/headers.ts"
 import type { Fetcher } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { CodexCall } from "./call.ts"
@@ -146,7 +146,7 @@ const STREAM_HEADERS = new Headers({ ...UNBUFFERED, "content-type": "text/event-
 const JSON_HEADERS = new Headers({ ...UNBUFFERED, "content-type": "application/json" })
 
 /** The backend's headers that the client may see, and what a stream needs of proxies in between. */
-export function answerHeaders(upstream: Headers, stream: boolean): Headers {
+export function answerHeaders(upstream: HeaderFields, stream: boolean): Headers {
   return toClient(upstream, new Headers(stream ? STREAM_HEADERS : JSON_HEADERS))
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { exhaustedUntil, limitsOfEvent, limitsOfHeaders } from "../../../src/providers/codex/limits.ts"
+import { fieldsOf } from "../../../src/relay/headers.ts"
 import { NOW } from "./support.ts"
 
 test("every family of limits is read from the headers", () => {
@@ -16,7 +17,7 @@ test("every family of limits is read from the headers", () => {
     "x-codex-promo-message": "hello",
     "x-codex-primary-over-secondary-limit-percent": "1",
   })
-  const { quotas, plan } = limitsOfHeaders(headers, NOW)
+  const { quotas, plan } = limitsOfHeaders(fieldsOf(headers), NOW)
   expect(plan).toBe("pro")
   expect(quotas).toHaveLength(3)
   expect(quotas).toContainEqual({
@@ -35,9 +36,9 @@ test("every family of limits is read from the headers", () => {
 })
 
 test("headers without limits, or with nonsense in them, give none", () => {
-  expect(limitsOfHeaders(new Headers({ "content-type": "x" }), NOW)).toEqual({ quotas: [], plan: null })
-  expect(limitsOfHeaders(new Headers({ "x-codex-primary-used-percent": "NaN" }), NOW).quotas).toEqual([])
-  expect(limitsOfHeaders(new Headers({ "x-codex-primary-used-percent": "250" }), NOW).quotas[0]?.usedPercent).toBe(100)
+  expect(limitsOfHeaders({ "content-type": "x" }, NOW)).toEqual({ quotas: [], plan: null })
+  expect(limitsOfHeaders({ "x-codex-primary-used-percent": "NaN" }, NOW).quotas).toEqual([])
+  expect(limitsOfHeaders({ "x-codex-primary-used-percent": "250" }, NOW).quotas[0]?.usedPercent).toBe(100)
 })
 
 test("a reset that cannot be meant is none, in headers and in events", () => {
@@ -50,7 +51,7 @@ test("a reset that cannot be meant is none, in headers and in events", () => {
   const primary = { used_percent: 100, reset_at: 1e300 }
   const secondary = { used_percent: 100, reset_after_seconds: -8_641_795_348_800.001 }
   for (const { quotas } of [
-    limitsOfHeaders(new Headers(headers), NOW),
+    limitsOfHeaders(fieldsOf(new Headers(headers)), NOW),
     limitsOfEvent({ rate_limits: { primary, secondary } }, NOW),
   ]) {
     expect(quotas.map(({ resetsAt }) => resetsAt)).toEqual([null, null])
