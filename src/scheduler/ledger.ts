@@ -17,10 +17,12 @@ const MOST_SESSIONS = 50_000
 /**
  * The scheduler's pen: durable changes at once, late ones in batches. Nothing here throws: what cannot be written now is kept
  * and tried again, with an error in the log, while memory goes on serving. A change that replaces an unwritten one of the same
- * kind takes its place, so what is kept is bounded by the size of the pool.
+ * kind takes its place, so what is kept is bounded by the size of the pool. Changes of one credential are written in the order in
+ * which they came: one of another kind may say the opposite (cleared, then cooling again).
  */
 export class Ledger {
-  readonly #unwritten = new Map<string, { readonly id: number; readonly change: StateChange }>()
+  /** By credential, then by kind; oldest first. */
+  readonly #unwritten = new Map<number, Map<string, StateChange>>()
   readonly #leased = new Map<number, number>()
   readonly #quotas = new Map<number, readonly QuotaWindow[]>()
   readonly #plans = new Map<number, string>()
@@ -42,23 +44,37 @@ export class Ledger {
 
   /** Writes `changes` of one credential durably; keeps those that cannot be written. */
   note(entry: Entry, changes: readonly StateChange[]): void {
+    const { id } = entry
     for (const change of changes) {
-      const key = `${entry.id} ${change.set} ${scopeOf(change)}`
-      if (change.set === "clear") this.forget(entry.id)
+      const key = `${change.set} ${scopeOf(change)}`
+      if (change.set === "clear") this.forget(id)
       // A kept change must not overtake a newer one of its kind.
-      this.#unwritten.delete(key)
+      this.#unwritten.get(id)?.delete(key)
       try {
-        this.source.note(entry.id, change, this.clock.wall())
+        this.catchUp(id)
+        this.source.note(id, change, this.clock.wall())
       } catch (error) {
-        this.#unwritten.set(key, { id: entry.id, change })
+        const kept = this.#unwritten.get(id) ?? new Map<string, StateChange>()
+        this.#unwritten.set(id, kept.set(key, change))
         this.#fail(error)
       }
     }
   }
 
+  /** Writes what is kept for a credential, so that a newer write finds it done. Throws when the store does. */
+  catchUp(id: number): void {
+    const kept = this.#unwritten.get(id)
+    if (kept === undefined) return
+    for (const [key, change] of kept) {
+      this.source.note(id, change, this.clock.wall())
+      kept.delete(key)
+    }
+    this.#unwritten.delete(id)
+  }
+
   /** Drops what is kept for a credential that was removed or added anew. */
   forget(id: number): void {
-    for (const [key, kept] of this.#unwritten) if (kept.id === id) this.#unwritten.delete(key)
+    this.#unwritten.delete(id)
     this.#leased.delete(id)
     this.#quotas.delete(id)
     this.#plans.delete(id)
@@ -113,16 +129,21 @@ export class Ledger {
   close(): void {
     this.#again()
     this.pool.heap.remove(this.#retry)
-    if (this.#unwritten.size > 0) {
-      this.log.error("changes to credentials could not be stored before the stop", { lost: this.#unwritten.size })
+    if (this.#kept > 0) {
+      this.log.error("changes to credentials could not be stored before the stop", { lost: this.#kept })
     }
   }
 
+  get #kept(): number {
+    let count = 0
+    for (const kept of this.#unwritten.values()) count += kept.size
+    return count
+  }
+
   #again(): void {
-    for (const [key, { id, change }] of [...this.#unwritten]) {
+    for (const id of [...this.#unwritten.keys()]) {
       try {
-        this.source.note(id, change, this.clock.wall())
-        this.#unwritten.delete(key)
+        this.catchUp(id)
       } catch (error) {
         this.#fail(error)
       }
@@ -139,7 +160,7 @@ export class Ledger {
     this.log.error("a change could not be stored; it is kept in memory and tried again", {
       error: error instanceof Error ? error.message : String(error),
       retry_in_ms: Math.round(delay),
-      kept: this.#unwritten.size,
+      kept: this.#kept,
     })
   }
 

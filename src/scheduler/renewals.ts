@@ -178,7 +178,7 @@ export class Renewals {
 
   begin(job: Renewing, now: Now): string | null {
     const { entry } = job
-    const { source, pool, log } = this.deps
+    const { source, pool, ledger, log } = this.deps
     if (entry.gone || entry.renewal !== "queued") return null
     const wanted = job.forced || (entry.active && entry.refreshDead === null)
     if (!wanted) {
@@ -186,6 +186,8 @@ export class Renewals {
       return null
     }
     try {
+      // The end of an earlier intent, if it is not written yet, must not come after this one.
+      ledger.catchUp(entry.id)
       source.intend(entry.id, now.wall)
     } catch (error) {
       // Without a durable intent a rotated token could vanish unseen: better not to send it.
