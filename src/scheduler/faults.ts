@@ -124,13 +124,19 @@ export class Faults {
     log.warn("a credential was parked", { credential: entry.id, reason: action.reason, detail: action.detail })
   }
 
-  /** The tokens belong to another account or project than we thought: stored first. False if the store refuses. */
+  /**
+   * The tokens belong to another account or project than we thought: stored first. False if the store refuses, or keeps the old
+   * one because another credential has the new one already.
+   */
   #move(entry: Entry, who: Identity, now: Now): boolean {
     const { pool, source, log } = this.deps
     const { accessToken, refreshToken, expiresAt } = entry
     const tokens = { accessToken: accessToken ?? "", refreshToken, expiresAt, idToken: null }
     try {
       if (source.rotate(entry.id, refreshToken, tokens, who, now.wall) !== "stored") return false
+      const stored = source.read(entry.id)?.identity
+      if (stored?.account !== who.account) return false
+      entry.identity = stored
     } catch (error) {
       log.error("a credential's new account could not be stored", {
         credential: entry.id,
@@ -138,7 +144,6 @@ export class Faults {
       })
       return false
     }
-    entry.identity = who
     pool.settle(entry)
     log.info("a credential has another account now", { credential: entry.id })
     return true

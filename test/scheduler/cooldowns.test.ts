@@ -273,6 +273,19 @@ describe("asking anew whose tokens these are", () => {
     expect(world.source.row(1).standing).toMatchObject({ kind: "parked", reason: "service_disabled" })
   })
 
+  test("parks the credential if another one has that account already", async () => {
+    const identity = { sub: "s", account: "gone-project", email: null, plan: null }
+    const who = { ...identity, account: "other-project" }
+    const world = new World({ identity }, { identity: who })
+    world.refresher.identifyRule = () => ({ kind: "ok", who })
+    fail(world, world.lease(), identify)
+    await world.time.pass(0)
+    expect(world.pool.list().map(({ account, state }) => ({ account, state }))).toEqual([
+      { account: "gone-project", state: "parked" },
+      { account: "other-project", state: "ready" },
+    ])
+  })
+
   test("parks with the reason given when it is refused, and tries a passing failure again", async () => {
     const world = new World({})
     let calls = 0

@@ -175,11 +175,16 @@ export class MemorySource implements CredentialSource {
     const row = this.rows.get(id)
     if (row === undefined || row.refreshToken !== witness) return "superseded"
     this.#spend(witness, id, tokens.refreshToken)
+    const { sub, account } = row.identity
+    const identity = { ...row.identity, ...who }
+    const taken = [...this.rows.values()].some(
+      (other) => other !== row && other.identity.sub === identity.sub && other.identity.account === identity.account,
+    )
     Object.assign(row, {
       accessToken: tokens.accessToken,
       refreshToken: tokens.refreshToken,
       expiresAt: tokens.expiresAt,
-      identity: { ...row.identity, ...who },
+      identity: taken ? { ...identity, sub, account } : identity,
       refreshDead: null,
       intentAt: null,
     })
