@@ -7,7 +7,7 @@ import { NONE, Ring } from "./ring.ts"
 
 /** How many ready credentials are looked at for a less busy one. */
 const LOOK_AHEAD = 4
-/** Longest cooldown or mark believed, in milliseconds: what said a later end was wrong, or a wall clock was. */
+/** Longest cooldown, mark or parking believed, in milliseconds: what said a later end was wrong, or a wall clock was. */
 const LONGEST_REST = 35 * 24 * 3_600_000
 
 /** A cooldown that ends less than this before its stated reset, in milliseconds, ends at it. */
@@ -125,7 +125,10 @@ export class CredentialPool {
     const standing = row.standing
     if (standing.kind === "parked") {
       entry.strikes.recall(`park:${standing.reason}`, ALL_MODELS, standing.strikes)
-      if (standing.until !== null) this.heap.set(entry.parole, now.mono + Math.max(0, standing.until - now.wall))
+      if (standing.until !== null) {
+        const wait = Math.min(Math.max(0, standing.until - now.wall), LONGEST_REST)
+        this.heap.set(entry.parole, now.mono + wait)
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Log } from "../observe/ports.ts"
 import { Chore, type Due } from "./due.ts"
-import type { Entry, Now } from "./entry.ts"
+import { type Entry, type Now, wallOf } from "./entry.ts"
 import type { Ledger } from "./ledger.ts"
 import { describe } from "./penalties.ts"
 import type { CredentialPool } from "./pool.ts"
@@ -124,6 +124,13 @@ export class Upkeep {
         // Short ones are not stored, and would outlive their end there.
         if (!entry.storedRests.has(rest.scope)) continue
         ledger.note(entry, [{ set: "cooldown", cooldown: describe(rest, now) }])
+      }
+      for (const { model, at } of entry.marks.values()) {
+        ledger.note(entry, [{ set: "mark", mark: { model, until: wallOf(at, now) } }])
+      }
+      if (entry.standing.kind === "parked" && entry.parole.pending) {
+        entry.standing = { ...entry.standing, until: wallOf(entry.parole.at, now) }
+        ledger.note(entry, [{ set: "standing", standing: entry.standing }])
       }
       if (jump > 0 && entry.alive && entry.expiresAt <= now.wall && entry.renewal === "idle") renewals.due(entry, now)
     }

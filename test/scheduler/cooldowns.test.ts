@@ -167,6 +167,23 @@ describe("the system clock", () => {
     }
   })
 
+  test("jumping puts right what is stored of missing models and of parking, too", async () => {
+    for (const jump of [24 * HOUR, -24 * HOUR]) {
+      const world = new World({}, {})
+      const until = world.time.wall() + 12 * HOUR
+      const recheck = [12 * HOUR]
+      fail(world, world.lease({ only: 1 }), { do: "lacks", model: MODEL, until, tentative: false })
+      const park: Action = { do: "park", reason: "service_disabled", detail: "Enable it.", url: null, recheck }
+      fail(world, world.lease({ only: 2 }), park)
+      world.time.jump(jump)
+      await world.time.pass(HOUR)
+      world.start()
+      const [lacking, parked] = world.pool.list()
+      expect(lacking?.lacks).toEqual([{ model: MODEL, until: world.time.wall() + 11 * HOUR }])
+      expect(parked).toMatchObject({ state: "parked", until: world.time.wall() + 11 * HOUR })
+    }
+  })
+
   test("jumping stores no cooldown that was too short to be stored", async () => {
     const world = new World({})
     await world.time.pass(29_000)
@@ -202,6 +219,14 @@ describe("the system clock", () => {
       cooldowns: [{ scope: "*", until, stated: until, cause: "quota", strikes: 1, quota: true }],
     })
     expect(left(world)).toBeLessThan(36 * 24 * HOUR)
+  })
+
+  test("having been wrong when a credential was parked keeps it parked for years no more", () => {
+    const until = Date.UTC(2080, 0, 1)
+    const reason = "service_disabled"
+    const standing = { kind: "parked", reason, detail: "", url: null, since: 0, until, strikes: 1 } as const
+    const world = new World({ standing })
+    expect((world.pool.list()[0]?.until ?? 0) - world.time.wall()).toBe(35 * 24 * HOUR)
   })
 })
 
