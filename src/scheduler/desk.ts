@@ -74,9 +74,11 @@ export class RefreshDesk {
       if (outcome.kind !== "ambiguous") this.#faults = 0
       return
     }
+    const { pool } = this.deps
+    // Refreshes sent side by side fail side by side: one fault, not many.
+    if (pool.renewalsFrom > now.mono) return
     this.#faults++
     const pause = delayAfter(this.#faults, PAUSE_FIRST, PAUSE_MOST, this.deps.random)
-    const { pool } = this.deps
     pool.renewalsFrom = Math.max(pool.renewalsFrom, now.mono + pause)
     pool.version++
     this.deps.log.error("the token endpoint refused Pollux itself, not a credential; refreshes pause", {

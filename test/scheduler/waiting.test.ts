@@ -138,6 +138,17 @@ describe("a refresh", () => {
     await world.time.pass(0)
     expect(again.result?.lease).not.toBeNull()
   })
+
+  test("that the endpoint refuses with others sent side by side is one fault, and the pause is short", async () => {
+    const world = new World(...Array.from({ length: 10 }, () => EXPIRED))
+    for (let i = 0; i < 10; i++) world.waits()
+    for (let i = 0; i < 10; i++) world.refresher.answer(OURS)
+    await world.time.pass(0)
+    expect(world.lines.filter((line) => line.event.includes("refused Pollux"))).toHaveLength(1)
+    await world.time.pass(37_000)
+    world.waits()
+    expect(world.refresher.refreshes).toHaveLength(1)
+  })
 })
 
 describe("the order", () => {
