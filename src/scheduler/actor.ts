@@ -155,9 +155,9 @@ class Actor implements Pool {
 
   async refresh(id: number): Promise<AdminResult> {
     if (this.#closed) return { kind: "failed", reason: "Pollux is stopping" }
-    const forced = this.#turn(() => {
+    const forced = this.#turn((now) => {
       const entry = this.#parts.pool.entries.get(id)
-      return entry === undefined ? null : this.#parts.renewals.force(entry)
+      return entry === undefined ? null : this.#parts.renewals.force(entry, now)
     })
     if (forced === null) return { kind: "not_found" }
     const result = await forced

@@ -19,6 +19,8 @@ const AMBIGUOUS_FIRST = 2_000
 /** Longest Retry-After of a token endpoint that is believed. */
 const RETRY_AFTER_MOST = 3_600_000
 
+const UNSTORED = "the new tokens cannot be stored yet; they are kept in memory and tried again"
+
 export interface RenewalDeps {
   readonly pool: CredentialPool
   readonly source: CredentialSource
@@ -38,6 +40,8 @@ class Renewing extends RefreshJob {
   witness = ""
   /** The operator asked for it: sent even if the credential is parked or its refresh counts as dead. */
   forced = false
+  /** Why the tokens that it won are not in force yet, or null. */
+  unstored: string | null = null
   readonly ended: Ended[] = []
 
   constructor(
@@ -54,6 +58,12 @@ class Renewing extends RefreshJob {
   answered(outcome: Refreshed, now: Now): void {
     this.owner.answered(this, outcome, now)
   }
+}
+
+function pauseOf(pool: CredentialPool, now: Now): string | null {
+  const seconds = Math.ceil((pool.renewalsFrom - now.mono) / 1_000)
+  if (seconds <= 0) return null
+  return `the token endpoint refused Pollux itself, so no refresh is sent for ${seconds} s; see the log`
 }
 
 /** Renews the tokens of credentials: when to ask, what an answer means, and that new tokens are stored before they are leased. */
@@ -74,9 +84,11 @@ export class Renewals {
     this.#queue(this.#job(entry), lane)
   }
 
-  /** The operator wants it now, whatever stands against it. */
-  force(entry: Entry): Promise<AdminResult> {
+  /** The operator wants it now, whatever stands against it but the endpoint's word against Pollux itself. */
+  force(entry: Entry, now: Now): Promise<AdminResult> {
     const job = this.#job(entry)
+    const reason = entry.renewal === "flying" ? job.unstored : pauseOf(this.deps.pool, now)
+    if (reason !== null) return Promise.resolve({ kind: "failed", reason })
     const { promise, resolve } = Promise.withResolvers<AdminResult>()
     job.ended.push((result) => {
       resolve(result.ok ? { kind: "ok", credential: null } : { kind: "failed", reason: result.reason })
@@ -198,6 +210,7 @@ export class Renewals {
       return null
     }
     job.witness = entry.refreshToken
+    job.unstored = null
     entry.renewal = "flying"
     this.#awaited.add(entry)
     pool.settle(entry)
@@ -211,6 +224,9 @@ export class Renewals {
     if (outcome.kind === "ok") {
       const fields = { credential: entry.id }
       this.deps.custody.store((later) => this.#commit(job, outcome.tokens, outcome.who, later), fields, now)
+      if (entry.renewal !== "flying" || entry.gone) return
+      job.unstored = UNSTORED
+      this.#finish(job, { ok: false, reason: UNSTORED })
       return
     }
     if (entry.gone) return

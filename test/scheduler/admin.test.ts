@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import type { PoolEvent } from "../../src/scheduler/ports.ts"
 import { span } from "../../src/scheduler/view.ts"
 import { coolingUntil } from "./support/memory.ts"
-import { PERMANENT } from "./support/upstream.ts"
+import { OURS, PERMANENT } from "./support/upstream.ts"
 import { EXPIRED, end, MODEL, World } from "./support/world.ts"
 
 test("disable takes a credential out, enable brings it back, both survive a restart", () => {
@@ -77,6 +77,32 @@ test("a removal that cannot be stored is not done", () => {
   world.source.failing.add("remove")
   expect(world.pool.remove(1).kind).toBe("failed")
   expect(world.tries()).toBe(1)
+})
+
+describe("a refresh that the operator wants", () => {
+  test("is answered at once while the endpoint refuses Pollux itself, and not sent", async () => {
+    const world = new World({}, {})
+    void world.pool.refresh(1)
+    world.refresher.answer(OURS)
+    await world.time.pass(0)
+    const result = await Promise.race([world.pool.refresh(2), world.time.pass(1_000)])
+    expect(result).toMatchObject({ kind: "failed", reason: expect.stringMatching(/refused Pollux itself.* 3\d s/) })
+    expect(world.refresher.sent).toEqual(["refresh1"])
+  })
+
+  test("is answered at once when its tokens cannot be stored, which happens later", async () => {
+    const world = new World({})
+    world.source.failing.add("rotate")
+    const first = world.pool.refresh(1)
+    world.refresher.answer()
+    const unstored = { kind: "failed", reason: expect.stringContaining("cannot be stored yet") }
+    expect(await Promise.race([first, world.time.pass(1_000)])).toMatchObject(unstored)
+    expect(await Promise.race([world.pool.refresh(1), world.time.pass(1_000)])).toMatchObject(unstored)
+    world.source.failing.clear()
+    await world.time.pass(30_000)
+    expect(world.source.row(1).refreshToken).toBe("new-refresh1")
+    expect(world.refresher.sent).toEqual(["refresh1"])
+  })
 })
 
 test("a lease that is released twice counts once", () => {
