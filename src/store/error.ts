@@ -103,3 +103,11 @@ export const damaged = (path: string): StoreError => {
   const { what, cure, exitCode } = CORRUPT
   return new StoreError(`database ${path} ${what}: ${cure}`, exitCode, "SQLITE_CORRUPT")
 }
+
+/** Any failure to open a database: what the schema's own statements cannot be run on is another program's. */
+export function openingError(error: unknown, path: string): StoreError {
+  const failure = storeError(error, path)
+  if (failure.code !== "SQLITE_ERROR") return failure
+  const cure = "another program's database? point basic.database_url at the right file, or move this one away"
+  return new StoreError(`${failure.message}: ${cure}`, Exit.dataError, failure.code)
+}

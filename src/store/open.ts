@@ -4,7 +4,7 @@ import type { Clock } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import { createCipher, Vault } from "./cipher.ts"
 import { Connection } from "./connection.ts"
-import { damaged, Exit, StoreError, storeError } from "./error.ts"
+import { damaged, Exit, openingError, StoreError } from "./error.ts"
 import { createPrivate, warnIfShared } from "./files.ts"
 import { claim } from "./lock.ts"
 import { migrate } from "./migrate.ts"
@@ -75,7 +75,7 @@ export function openStore(options: StoreOptions): Store {
   } catch (error) {
     client?.close(true)
     release()
-    throw storeError(error, path)
+    throw openingError(error, path)
   }
 
   function assemble(client: Database, release: () => void): Store {

@@ -97,6 +97,16 @@ describe("a start that cannot be", () => {
     for (const word of [scratch.path(name), ...words]) expect(error.message).toContain(word)
   })
 
+  test.each(["seeds", "codex"])("for another program's database, which has a table %s, says so", (table) => {
+    using scratch = new Scratch()
+    const other = new Database(scratch.path())
+    other.run(`CREATE TABLE ${table} (note TEXT)`)
+    other.close(true)
+    const error = failure(() => open(scratch.path()))
+    expect(error.exitCode).toBe(65)
+    expect(error.message).toMatch(/another program's database\? point basic\.database_url at the right file/)
+  })
+
   test("for a damaged database says so", () => {
     using scratch = new Scratch()
     const { store } = open(scratch.path())
