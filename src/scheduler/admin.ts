@@ -49,13 +49,14 @@ export class Admin {
     })
   }
 
-  /** Back into rotation from any standing; cooldowns stay as they are. */
+  /** Back into rotation from any standing; cooldowns stay as they are, and who has to log in is parked until he does. */
   enable(id: number, now: Now): AdminResult {
     return this.#on(id, now, (entry) => {
       if (entry.standing.kind === "active") return
       // Faults of requests that began before the operator's word no longer count.
       entry.amnesty = this.deps.pool.youngest
       this.#stand(entry, { kind: "active" })
+      if (!entry.alive) this.deps.renewals.expire(entry, now)
       this.deps.readings.welcome(entry, now)
     })
   }

@@ -72,7 +72,8 @@ export class Upkeep {
         // Not written: what is stored, parked until now, reads the same after a restart.
         due.entry.standing = { kind: "active" }
         due.entry.onParole = true
-        pool.settle(due.entry)
+        if (due.entry.alive) pool.settle(due.entry)
+        else renewals.expire(due.entry, now)
         break
       case "waiter":
         queue.expired(due, now)

@@ -25,6 +25,14 @@ test("enable brings back a banned credential too, and keeps cooldowns", () => {
   expect(world.pool.enable(1)).toMatchObject({ credential: { state: "cooling" } })
 })
 
+test("enable leaves parked whom only a login can bring back, with the reason", () => {
+  const world = new World({ ...EXPIRED, refreshDead: "invalid_grant" })
+  expect(world.pool.enable(1)).toMatchObject({ credential: { state: "parked", reason: "needs_login" } })
+  world.pool.disable(1)
+  expect(world.pool.enable(1)).toMatchObject({ credential: { state: "parked", reason: "needs_login" } })
+  expect(world.source.row(1).standing.kind).toBe("parked")
+})
+
 test("clear forgets cooldowns, marks, parking, the dead refresh and the last error", async () => {
   const world = new World({
     cooldowns: [coolingUntil(Date.UTC(2026, 0, 2))],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import type { Action, Lease } from "../../src/scheduler/ports.ts"
+import { PERMANENT } from "./support/upstream.ts"
 import { end, MODEL, OTHER, World } from "./support/world.ts"
 
 const MINUTE = 60_000
@@ -259,6 +260,15 @@ describe("parking", () => {
     expect(world.source.row(1).standing.kind).toBe("active")
     fail(world, world.lease(), park)
     expect(world.source.row(1).standing).toMatchObject({ until: world.time.wall() + HOUR, strikes: 1 })
+  })
+
+  test("ends in a wish for a login when both tokens have died meanwhile", async () => {
+    const world = new World({})
+    fail(world, world.lease(), { ...park, recheck: [2 * HOUR] })
+    void world.pool.refresh(1)
+    world.refresher.answer(PERMANENT)
+    await world.time.pass(2 * HOUR)
+    expect(world.source.row(1).standing).toMatchObject({ kind: "parked", reason: "needs_login", until: null })
   })
 
   test("by a whole volley is one strike, and keeps the newest page to act on", () => {
