@@ -50,6 +50,13 @@ export class RefreshDesk {
     return this.#flights.size
   }
 
+  /** Why nothing is sent just now, for people; null when it is. */
+  pause(now: Now): string | null {
+    const seconds = Math.ceil((this.deps.pool.renewalsFrom - now.mono) / 1_000)
+    if (seconds <= 0) return null
+    return `the token endpoint refused Pollux itself, so no refresh is sent for ${seconds} s; see the log`
+  }
+
   /** Sends what may be sent now; arms a deadline for the rest. */
   pump(now: Now): void {
     const rate = this.#rate

@@ -199,6 +199,17 @@ export class CredentialPool {
     return true
   }
 
+  /** What the credential lacks is to be found out anew. Returns the models. */
+  unmark(entry: Entry): readonly string[] {
+    const models = [...entry.marks.keys()]
+    if (models.length === 0) return models
+    for (const mark of entry.marks.values()) this.heap.remove(mark)
+    entry.marks.clear()
+    this.version++
+    this.settle(entry)
+    return models
+  }
+
   /** A cooldown or a mark has come to its end. */
   over(due: Rest | Mark): void {
     if (due.kind === "rest") due.entry.rests.delete(due.scope)

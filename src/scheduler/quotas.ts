@@ -24,8 +24,23 @@ export function learnQuotas(
     ledger.quotas(entry.id, entry.quotas)
   }
   if (plan !== null && plan !== entry.identity.plan) {
+    const before = entry.identity.plan
     entry.identity = { ...entry.identity, plan }
     ledger.plan(entry.id, plan)
+    planKnown({ pool, ledger }, entry, before)
   }
   pool.changed?.add(entry)
+}
+
+/** Another plan may have other models (spec/codex.md 6.2): what the credential lacked under the one `before` no longer counts. */
+export function planKnown(
+  { pool, ledger }: { readonly pool: CredentialPool; readonly ledger: Ledger },
+  entry: Entry,
+  before: string | null,
+): void {
+  if (before === null || before === entry.identity.plan) return
+  ledger.note(
+    entry,
+    pool.unmark(entry).map((model) => ({ set: "mark_over", model })),
+  )
 }

@@ -9,6 +9,7 @@ import type { Ledger } from "./ledger.ts"
 import { park, stand } from "./penalties.ts"
 import type { CredentialPool } from "./pool.ts"
 import type { AdminResult, CredentialSource, Refreshed, Refresher } from "./ports.ts"
+import { planKnown } from "./quotas.ts"
 import { delayAfter, LANE, RefreshJob } from "./refresh.ts"
 import { inUse, publish } from "./tokens.ts"
 
@@ -60,12 +61,6 @@ class Renewing extends RefreshJob {
   }
 }
 
-function pauseOf(pool: CredentialPool, now: Now): string | null {
-  const seconds = Math.ceil((pool.renewalsFrom - now.mono) / 1_000)
-  if (seconds <= 0) return null
-  return `the token endpoint refused Pollux itself, so no refresh is sent for ${seconds} s; see the log`
-}
-
 /** Renews the tokens of credentials: when to ask, what an answer means, and that new tokens are stored before they are leased. */
 export class Renewals {
   readonly #jobs = new WeakMap<Entry, Renewing>()
@@ -87,7 +82,7 @@ export class Renewals {
   /** The operator wants it now, whatever stands against it but the endpoint's word against Pollux itself. */
   force(entry: Entry, now: Now): Promise<AdminResult> {
     const job = this.#job(entry)
-    const reason = entry.renewal === "flying" ? job.unstored : pauseOf(this.deps.pool, now)
+    const reason = entry.renewal === "flying" ? job.unstored : this.deps.desk.pause(now)
     if (reason !== null) return Promise.resolve({ kind: "failed", reason })
     const { promise, resolve } = Promise.withResolvers<AdminResult>()
     job.ended.push((result) => {
@@ -276,7 +271,9 @@ export class Renewals {
       this.#finish(job, { ok: true })
       return
     }
+    const { plan } = entry.identity
     if (who !== null) entry.identity = this.#identity(entry, who)
+    planKnown({ pool, ledger }, entry, plan)
     entry.generation++
     entry.ambiguous = false
     entry.renewal = "idle"

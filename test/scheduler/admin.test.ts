@@ -3,7 +3,7 @@ import type { PoolEvent } from "../../src/scheduler/ports.ts"
 import { span } from "../../src/scheduler/view.ts"
 import { coolingUntil } from "./support/memory.ts"
 import { OURS, PERMANENT } from "./support/upstream.ts"
-import { EXPIRED, end, MODEL, World } from "./support/world.ts"
+import { EXPIRED, end, MODEL, OTHER, World } from "./support/world.ts"
 
 test("disable takes a credential out, enable brings it back, both survive a restart", () => {
   const world = new World({}, {})
@@ -84,6 +84,30 @@ test("a removal that cannot be stored is not done", () => {
   const world = new World({})
   world.source.failing.add("remove")
   expect(world.pool.remove(1).kind).toBe("failed")
+  expect(world.tries()).toBe(1)
+})
+
+test("another plan, whoever tells of it, has the models tried again that the old one lacked", async () => {
+  const identity = { sub: "s", account: "a", email: null, plan: null }
+  const world = new World({ identity })
+  const lacking = () => world.source.row(1).marks.map(({ model }) => model)
+  const hear = (plan: string) => world.pool.release(world.lease({ model: OTHER }), end({ plan }))
+  const lack = () => {
+    const lease = world.lease()
+    world.pool.report(lease, { do: "lacks", model: MODEL, until: Date.UTC(2026, 0, 2), tentative: false }, null)
+    world.pool.release(lease, end({ served: false }))
+  }
+  lack()
+  for (const plan of ["free", "free"]) hear(plan)
+  expect(lacking()).toEqual([MODEL])
+  expect(world.tries()).toBe("unsupported")
+  hear("plus")
+  expect(lacking()).toEqual([])
+  lack()
+  void world.pool.refresh(1)
+  world.refresher.answer({ kind: "ok", tokens: world.refresher.tokens(), who: { plan: "pro" } })
+  await world.time.pass(0)
+  expect(lacking()).toEqual([])
   expect(world.tries()).toBe(1)
 })
 
