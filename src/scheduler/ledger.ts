@@ -47,7 +47,6 @@ export class Ledger {
     const { id } = entry
     for (const change of changes) {
       const key = `${change.set} ${scopeOf(change)}`
-      if (change.set === "clear") this.forget(id)
       // A kept change must not overtake a newer one of its kind.
       this.#unwritten.get(id)?.delete(key)
       try {

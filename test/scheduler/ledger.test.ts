@@ -52,6 +52,20 @@ describe("a change that could not be stored", () => {
     expect(world.source.row(1).standing.kind).toBe("parked")
   })
 
+  test("is not forgotten for a clear: who was disabled or banned meanwhile stays so", async () => {
+    const world = new World({}, {})
+    world.source.failing.add("note")
+    world.pool.disable(1)
+    const lease = world.lease()
+    world.pool.report(lease, { do: "ban", reason: "tos", detail: "x" }, null)
+    world.pool.release(lease, end({ served: false }))
+    for (const id of [1, 2]) world.pool.clear(id)
+    world.source.failing.clear()
+    await world.time.pass(60_000)
+    world.start()
+    expect([world.state(1), world.state(2)]).toEqual(["disabled", "banned"])
+  })
+
   test("does not close the intent of a refresh that was sent since", async () => {
     const world = new World(EXPIRED)
     world.source.failing.add("note")
