@@ -250,8 +250,9 @@ export class Renewals {
         break
       }
       case "ambiguous":
-        // The intent row stays: the token may be spent, and a restart must know.
-        entry.ambiguous = true
+        // The intent row stays: the token may be spent, and a restart must know. One refused before is dead either way.
+        if (entry.refreshDead === null) entry.ambiguous = true
+        else this.deps.ledger.note(entry, [{ set: "intent_over" }])
         this.#backoff(job, AMBIGUOUS_FIRST, 0, now)
         break
     }

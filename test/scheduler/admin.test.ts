@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import type { PoolEvent } from "../../src/scheduler/ports.ts"
 import { span } from "../../src/scheduler/view.ts"
 import { coolingUntil } from "./support/memory.ts"
-import { OURS, PERMANENT } from "./support/upstream.ts"
+import { AMBIGUOUS, OURS, PERMANENT } from "./support/upstream.ts"
 import { EXPIRED, end, MODEL, OTHER, World } from "./support/world.ts"
 
 test("disable takes a credential out, enable brings it back, both survive a restart", () => {
@@ -112,6 +112,15 @@ test("another plan, whoever tells of it, has the models tried again that the old
 })
 
 describe("a refresh that the operator wants", () => {
+  test("with a dead token leaves no doubt behind when it is not answered", async () => {
+    const world = new World({ refreshDead: "invalid_grant" })
+    void world.pool.refresh(1)
+    world.refresher.answer(AMBIGUOUS)
+    await world.time.pass(0)
+    expect(world.pool.list()[0]).toMatchObject({ refreshDead: "invalid_grant", ambiguousRefresh: false })
+    expect(world.source.row(1).intentAt).toBeNull()
+  })
+
   test("is answered at once while the endpoint refuses Pollux itself, and not sent", async () => {
     const world = new World({}, {})
     void world.pool.refresh(1)
