@@ -60,6 +60,7 @@ export class Upkeep {
         break
       case "mark":
         pool.over(due)
+        this.deps.ledger.note(due.entry, [{ set: "mark_over", model: due.model }])
         break
       case "expiry":
         renewals.expire(due.entry, now)
@@ -126,6 +127,7 @@ export class Upkeep {
         if (!entry.storedRests.has(rest.scope)) continue
         ledger.note(entry, [{ set: "cooldown", cooldown: describe(rest, now) }])
       }
+      if (jump < 0) this.#forgetEnded(entry)
       for (const { model, at } of entry.marks.values()) {
         ledger.note(entry, [{ set: "mark", mark: { model, until: wallOf(at, now) } }])
       }
@@ -135,5 +137,15 @@ export class Upkeep {
       }
       if (jump > 0 && entry.alive && entry.expiresAt <= now.wall && entry.renewal === "idle") renewals.due(entry, now)
     }
+  }
+
+  /** What has ended is stored for its strikes alone: by a clock that was set back it would be to come yet, and begin anew at a start. */
+  #forgetEnded(entry: Entry): void {
+    const { ledger } = this.deps
+    for (const scope of [...entry.storedRests].filter((stored) => !entry.rests.has(stored))) {
+      entry.storedRests.delete(scope)
+      ledger.note(entry, [{ set: "cooldown_over", scope }])
+    }
+    if (entry.onParole) ledger.note(entry, [{ set: "standing", standing: entry.standing }])
   }
 }

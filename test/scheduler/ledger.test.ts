@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import type { Action } from "../../src/scheduler/ports.ts"
 import { transient } from "./support/upstream.ts"
-import { EXPIRED, end, World } from "./support/world.ts"
+import { EXPIRED, end, MODEL, OTHER, World } from "./support/world.ts"
 
 const HOUR = 3_600_000
 
@@ -79,4 +79,26 @@ describe("a change that could not be stored", () => {
     expect(world.refresher.refreshes).toHaveLength(1)
     expect(world.source.row(1).intentAt).not.toBeNull()
   })
+})
+
+test("what has ended does not begin anew at a start after the system clock was set back", async () => {
+  const far = { expiresAt: Date.UTC(2026, 5, 1) }
+  const world = new World(far, far, far)
+  const until = world.time.wall() + HOUR
+  const actions: Action[] = [
+    coolFor(world, HOUR),
+    { do: "lacks", model: MODEL, until, tentative: false },
+    { do: "park", reason: "service_disabled", detail: "Enable it.", url: null, recheck: [HOUR] },
+  ]
+  for (const [index, action] of actions.entries()) {
+    const lease = world.lease({ only: index + 1 })
+    world.pool.report(lease, action, null)
+    world.pool.release(lease, end({ served: false }))
+  }
+  await world.time.pass(2 * HOUR)
+  expect([1, 2, 3].map((only) => world.tries({ only, model: OTHER }))).toEqual([1, 2, 3])
+  world.time.jump(-24 * HOUR)
+  await world.time.pass(60_000)
+  world.start()
+  expect([1, 2, 3].map((only) => world.tries({ only }))).toEqual([1, 2, 3])
 })
