@@ -12,7 +12,7 @@ import { createOAuth, createRefresher } from "./oauth.ts"
 import { refusal, shape } from "./refusal.ts"
 import { openAnswer } from "./response.ts"
 import { codexRoutes } from "./routes.ts"
-import { scrub } from "./scrub.ts"
+import { scrubJson } from "./scrub.ts"
 import { namesOf } from "./sessions.ts"
 import { sendCall } from "./upstream.ts"
 import { createQuotaReader } from "./usage-limits.ts"
@@ -36,7 +36,7 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
     send: (lease, call, signal) => sendCall(fetcher, lease, call, settings.current, isFedramp(lease), signal),
     open: (response, call, lease) => {
       if (call.version !== settings.current.clientVersion) versions.served(call.model, call.version)
-      return openAnswer(response, call, clock.wall, (text) => scrub(text, lease))
+      return openAnswer(response, call, clock.wall, (text) => scrubJson(text, lease))
     },
     judge: (failure, call, lease, context) => {
       const lesson = lessonOf(failure)

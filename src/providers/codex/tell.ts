@@ -4,7 +4,7 @@ import { retryAfterMs } from "../../relay/retry-after.ts"
 import type { Case } from "./case.ts"
 import { isObject, parseObject } from "./json.ts"
 import { localError, noCredential, openaiError } from "./refusal.ts"
-import { scrub } from "./scrub.ts"
+import { scrub, scrubJson } from "./scrub.ts"
 
 /** The upstream's own error: word for word where it has the API's form, else put into it. Never the upstream's 401. */
 export function upstreamsOwn(facts: Case): ClientError {
@@ -12,7 +12,7 @@ export function upstreamsOwn(facts: Case): ClientError {
   const status = facts.status === 401 ? 503 : facts.status
   const retryAfter = retrySeconds(facts)
   if (failure.kind === "status" && hasApiForm(body)) {
-    return { status, body: scrub(body, lease), ...(retryAfter === undefined ? {} : { retryAfter }) }
+    return { status, body: scrubJson(body, lease), ...(retryAfter === undefined ? {} : { retryAfter }) }
   }
   const message = scrub(error.message ?? error.code ?? `The upstream answered ${status}.`, lease)
   const type = error.type ?? (status >= 500 ? "server_error" : "invalid_request_error")

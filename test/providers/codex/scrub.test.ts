@@ -2,9 +2,10 @@ import { expect, test } from "bun:test"
 import { ResponseFramer } from "../../../src/providers/codex/framer.ts"
 import { NO_LIMITS } from "../../../src/providers/codex/limits.ts"
 import { AnswerNotes } from "../../../src/providers/codex/notes.ts"
+import { judgeFailure } from "../../../src/providers/codex/verdict.ts"
 import { frame } from "../../fakes/openai/events.ts"
 import { bytes, cutAt, read } from "./pieces.ts"
-import { NOW } from "./support.ts"
+import { codexFor, judgeContext, NOW, plainCall, plainLease, VERSION } from "./support.ts"
 
 test("an error event loses what names the account, wherever it is cut, and every other byte stays", () => {
   const failed = (word: string) =>
@@ -59,4 +60,30 @@ test("no way to cut an error event into three lets out what names the account", 
       }
     }
   }
+})
+
+/** Escapes as many a server writes them: their letters belong to no word. */
+const ESCAPED = String.raw`of \u201cjoe@example.com\u201d\norg-AbCdEf123456\trt_abcdefghijklmnop12\u2019sk-abcdefgh12`
+const CLEAN = "of \u201cj***@example.com\u201d\n***\t***\u2019***"
+
+test("an error that the client reads word for word stays JSON, and no escape in it hides what names the account", () => {
+  const headers = new Headers({ "content-type": "application/json" })
+  const body = `{"error":{"type":"invalid_request_error","message":"${ESCAPED}"}}`
+  const failure = { kind: "status", status: 400, headers, body } as const
+  const { tell } = judgeFailure(failure, plainCall, plainLease, judgeContext(), VERSION)
+  expect(JSON.parse(tell.body)).toEqual({ error: { type: "invalid_request_error", message: CLEAN } })
+})
+
+test("the same holds for an error event, and a text without such words is not touched", () => {
+  const answer = (message: string) => {
+    const headers = { "content-type": "text/event-stream" }
+    const opened = codexFor(null).provider.open(new Response("", { headers }), plainCall, plainLease)
+    if (opened.mode !== "stream") throw new Error("no stream")
+    const event = `event: error\ndata: {"type":"error", "n":1.0,"code":"invalid_prompt","message":"${message}"}\n\n`
+    return { event, out: Buffer.from(opened.framer.push(bytes(event)) ?? []).toString() }
+  }
+  expect(read(answer(ESCAPED).out)).toMatchObject([{ name: "error", event: { message: CLEAN } }])
+  expect(answer(ESCAPED).out).toStartWith('event: error\ndata: {"type":"error", "n":1.0,"code":"invalid_prompt",')
+  const { event, out } = answer(String.raw`\u201cfine\u201d\n`)
+  expect(out).toBe(event)
 })
