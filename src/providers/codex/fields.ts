@@ -103,19 +103,22 @@ export function isCompactField(name: string): boolean {
   return COMPACT_FIELDS.has(name)
 }
 
-/** Fields that must be there and are not; what the client left out is added in front of its own bytes. */
+/**
+ * Fields that must be there and are not; what the client left out is added in front of its own bytes.
+ * @param refused names the backend has refused for this model before: it would refuse them of us, too
+ */
 export function missingFields(
   body: Json,
   context: FieldContext,
   cacheKey: string | null,
+  refused: readonly string[],
 ): Readonly<Record<string, unknown>> {
   const added = missingLiteFields(body)
   if (!("input" in body)) added.input = []
   if (!("include" in body)) added.include = [ENCRYPTED_REASONING]
   if (context.hasTools && !("parallel_tool_calls" in body)) added.parallel_tool_calls = true
-  if (cacheKey !== null && (body.prompt_cache_key ?? null) === null && !("prompt_cache_key" in body)) {
-    added.prompt_cache_key = cacheKey
-  }
+  if (cacheKey !== null && !("prompt_cache_key" in body)) added.prompt_cache_key = cacheKey
+  for (const name of refused) delete added[name]
   return added
 }
 

@@ -64,9 +64,8 @@ export function normalise(
   if (lite) return rewritten(parsed, bytes, LITE_RULES, missingLiteFields(body), { hasTools: false }, () => false)
   refuseForeignHistory(body)
   const context: FieldContext = { hasTools: hasTools(body) }
-  return rewritten(parsed, bytes, FIELD_RULES, missingFields(body, context, cacheKey), context, (name) =>
-    refused.includes(name),
-  )
+  const missing = missingFields(body, context, cacheKey, refused)
+  return rewritten(parsed, bytes, FIELD_RULES, missing, context, (name) => refused.includes(name))
 }
 
 /** The upstream body of `POST /responses/compact`. */

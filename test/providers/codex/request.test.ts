@@ -115,6 +115,12 @@ test("the session's name becomes the cache key only where the client gives none"
   expect(normal({ ...fine, prompt_cache_key: "own" }, { cacheKey: "s-1" }).value.prompt_cache_key).toBe("own")
 })
 
+test("what the backend has refused is not added either", () => {
+  const refused = ["parallel_tool_calls", "prompt_cache_key", "include"]
+  const { value } = normal({ ...fine, include: undefined, tools: [{ type: "function" }] }, { refused, cacheKey: "s-1" })
+  for (const name of refused) expect(value).not.toHaveProperty(name)
+})
+
 test("responses-lite bodies keep everything, and only header and body together make one", () => {
   const body = {
     ...fine,
