@@ -7,7 +7,7 @@ import { callerOf } from "./caller.ts"
 import { text } from "./json.ts"
 import { localError } from "./refusal.ts"
 import { isLite, normalise, normaliseCompact, parseBody } from "./request.ts"
-import { sessionHeader, sessionNames } from "./sessions.ts"
+import { cacheKeyOf, sessionHeader, sessionNames } from "./sessions.ts"
 import { forwardedHeaders, turnStateOf } from "./upstream.ts"
 import { newer } from "./version.ts"
 
@@ -53,7 +53,7 @@ export function accept(
   const normalised =
     endpoint === "compact"
       ? normaliseCompact(parsed, bytes, refusedNames)
-      : normalise(parsed, bytes, lite, refusedNames, session)
+      : normalise(parsed, bytes, lite, refusedNames, cacheKeyOf(session))
   const call: CodexCall = {
     model,
     stream: endpoint === "responses" && body.stream === true,

@@ -1,4 +1,5 @@
 /** Names of a request's session for affinity (spec codex 7.1): only what the client itself sent, best first. */
+import { createHash } from "node:crypto"
 import { sessionsOf } from "../../relay/sessions.ts"
 import { type Json, parseObject } from "./json.ts"
 
@@ -45,6 +46,15 @@ export function sessionHeader(headers: Headers): string | null {
     if (session !== "") return session
   }
   return null
+}
+
+/** Longest `prompt_cache_key` that the API takes, in characters; it answers a longer one with 400 string_above_max_length. */
+const MAX_CACHE_KEY = 64
+
+/** The session as a `prompt_cache_key`: its own name, or for a long one its SHA-256, so that equal names stay equal. */
+export function cacheKeyOf(session: string | null): string | null {
+  if (session === null || session.length <= MAX_CACHE_KEY) return session
+  return createHash("sha256").update(session).digest("hex")
 }
 
 /** What a session that somebody names may be remembered as: they say neither where it stood nor what it is. */

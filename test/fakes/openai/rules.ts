@@ -92,6 +92,7 @@ export function refuseResponses(
     refuseModel(body.model, headers, account, models) ??
     refuseLite(body, headers) ??
     refuseTier(body.service_tier) ??
+    refuseCacheKey(body.prompt_cache_key) ??
     refuseInclude(body.include) ??
     refuseTools(body.tools) ??
     refuseInput(body.input, account)
@@ -176,6 +177,12 @@ function refuseLite(body: Json, headers: Readonly<Record<string, string>>): Refu
 function refuseTier(tier: unknown): Refusal | null {
   if (tier === undefined || tier === "priority" || tier === "flex") return null
   return detail(`Unsupported service_tier: ${String(tier)}`)
+}
+
+function refuseCacheKey(key: unknown): Refusal | null {
+  if (typeof key !== "string" || key.length <= 64) return null
+  const message = `Invalid 'prompt_cache_key': string too long. Expected a string with maximum length 64, but got a string with length ${key.length} instead.`
+  return fault("string_above_max_length", message, "prompt_cache_key")
 }
 
 function refuseInclude(include: unknown): Refusal | null {

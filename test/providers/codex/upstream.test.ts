@@ -9,7 +9,7 @@ import {
 } from "../../../src/providers/codex/upstream.ts"
 import { compareVersions, isVersion, newer } from "../../../src/providers/codex/version.ts"
 import { fieldsOf } from "../../../src/relay/headers.ts"
-import { callOf, plainCall, plainLease, settingsOf } from "./support.ts"
+import { bodyOf, callOf, plainCall, plainLease, settingsOf } from "./support.ts"
 
 const CLI = "codex_exec/0.169.0 (Debian 12.0.0; x86_64) dumb (codex_exec; 0.169.0)"
 
@@ -184,4 +184,17 @@ test("versions compare by number, and a pre-release comes before its release", (
     false,
     false,
   ])
+})
+
+test("a session's name is a cache key as long as the API takes it, and a longer one a name of it", async () => {
+  const keyOf = async (session: string) =>
+    bodyOf(await callOf({ input: "x" }, { "session-id": session })).prompt_cache_key
+  const fits = "s".repeat(64)
+  expect(await keyOf(fits)).toBe(fits)
+  const long = "company:0193a1d2-aaaa-7000-8000-000000000001:agent:0193a1d2-bbbb-7000-8000-000000000002"
+  expect(await keyOf(long)).toMatch(/^[0-9a-f]{64}$/)
+  expect(await keyOf(long)).toBe(await keyOf(long))
+  expect(await keyOf(long)).not.toBe(await keyOf(`${long}3`))
+  // The client's own is its own matter.
+  expect(bodyOf(await callOf({ prompt_cache_key: long }, { "session-id": "s" })).prompt_cache_key).toBe(long)
 })
