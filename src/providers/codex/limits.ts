@@ -51,7 +51,15 @@ export function limitsOfEvent(
     const minutes = number(window.window_minutes)
     quotas.push(quota(family, name, used, minutes, number(window.reset_at), number(window.reset_after_seconds), now))
   }
-  return { quotas, plan: plan(event.plan_type), reached: limits.limit_reached === true, family }
+  // The backend's own word, and credits, count before the limit: what it goes on serving is no reason to leave the credential out.
+  const reached = limits.limit_reached === true && limits.allowed !== true && !serveOn(event.credits)
+  return { quotas, plan: plan(event.plan_type), reached, family }
+}
+
+/** Whether there are credits that serve on when a limit is reached. */
+export function serveOn(credits: unknown): boolean {
+  if (!isObject(credits)) return false
+  return credits.unlimited === true || (credits.has_credits === true && credits.overage_limit_reached !== true)
 }
 
 /** When the exhausted windows of a family are free again, in wall milliseconds: the latest of them, or null. */

@@ -10,7 +10,7 @@ import { PROBES, UNSTATED_RESET } from "./actions.ts"
 import { callerOf } from "./caller.ts"
 import { claimsOf } from "./identity.ts"
 import { isObject, type Json, number, parseObject, text } from "./json.ts"
-import { exhaustedUntil, familyOf, MAIN_FAMILY, MAX_WINDOWS, plan, quota } from "./limits.ts"
+import { exhaustedUntil, familyOf, MAIN_FAMILY, MAX_WINDOWS, plan, quota, serveOn } from "./limits.ts"
 import { credentialHeaders, identityHeaders } from "./upstream.ts"
 
 const PATH = "/backend-api/wham/usage"
@@ -81,10 +81,7 @@ function windowsOf(limit: Json, family: string, now: number): QuotaWindow[] {
 
 /** Credits serve on when a limit is reached. The backend's own word counts before the percentages, which are rounded. */
 function isLimited(limit: Json, credits: unknown, quotas: readonly QuotaWindow[], now: number): boolean {
-  if (isObject(credits)) {
-    if (credits.unlimited === true) return false
-    if (credits.has_credits === true && credits.overage_limit_reached !== true) return false
-  }
+  if (serveOn(credits)) return false
   if (typeof limit.allowed === "boolean") return !limit.allowed
   if (typeof limit.limit_reached === "boolean") return limit.limit_reached
   return exhaustedUntil(quotas, MAIN_FAMILY, now) !== null

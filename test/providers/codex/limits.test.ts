@@ -59,6 +59,18 @@ test("a reset that cannot be meant is none, in headers and in events", () => {
   }
 })
 
+test("a limit beyond which the backend serves on is not reached", () => {
+  const rate_limits = { limit_reached: true, primary: { used_percent: 100, reset_at: 1_900_000_000 } }
+  const reached = (more: object) => limitsOfEvent({ rate_limits, ...more }, NOW).reached
+  expect(reached({})).toBeTrue()
+  expect(reached({ credits: { has_credits: false, unlimited: false, balance: null } })).toBeTrue()
+  expect(reached({ credits: { has_credits: true, unlimited: false, balance: "12.5" } })).toBeFalse()
+  expect(reached({ credits: { has_credits: false, unlimited: true } })).toBeFalse()
+  expect(reached({ credits: { has_credits: true, overage_limit_reached: true } })).toBeTrue()
+  expect(reached({ rate_limits: { ...rate_limits, allowed: true } })).toBeFalse()
+  expect(reached({ rate_limits: { ...rate_limits, allowed: false } })).toBeTrue()
+})
+
 test("no event makes the reader throw", () => {
   fc.assert(
     fc.property(
