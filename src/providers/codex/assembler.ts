@@ -54,7 +54,8 @@ abstract class AnswerAssembler implements Assembler {
 /** An event stream, put together into the response object it describes. */
 export class StreamAssembler extends AnswerAssembler {
   private readonly scanner = new SseScanner()
-  private readonly items = new ItemList()
+  /** As much as the answer itself may take: it would be whole without them, and empty. */
+  private readonly items = new ItemList(MAX_ANSWER_BYTES)
   /** Data of events since the last moment when no item was open: needed only if one of them never ends. */
   private pending: Uint8Array[] = []
   private open = 0

@@ -1,7 +1,7 @@
 /** The output items of a stream as its `response.output_item.done` events gave them (spec codex 3.3), bounded. */
 import { isObject, number, parseObject } from "./json.ts"
 
-/** Most bytes of items kept for one answer: an image may take tens of MB as base64. */
+/** Most bytes of items kept for one stream, by default: an image may take tens of MB as base64. */
 export const MAX_ITEM_BYTES = 32 * 1024 * 1024
 
 export class ItemList {
@@ -9,9 +9,12 @@ export class ItemList {
   #events: Uint8Array[] | null = []
   #size = 0
 
+  /** @param maxBytes most bytes of items; beyond it none is kept */
+  constructor(private readonly maxBytes = MAX_ITEM_BYTES) {}
+
   add(data: Uint8Array): void {
     this.#size += data.length
-    if (this.#size > MAX_ITEM_BYTES) this.#events = null
+    if (this.#size > this.maxBytes) this.#events = null
     this.#events?.push(data.slice())
   }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { JsonAssembler, StreamAssembler } from "../../../src/providers/codex/assembler.ts"
+import { MAX_ITEM_BYTES } from "../../../src/providers/codex/item-list.ts"
 import { NO_LIMITS } from "../../../src/providers/codex/limits.ts"
 import { AnswerNotes } from "../../../src/providers/codex/notes.ts"
 import { type Event, eventsOf, failureEvent, frame, type Reply } from "../../fakes/openai/events.ts"
@@ -29,6 +30,16 @@ test("an empty output is rebuilt from the items that were streamed, in their ord
   expect(assembler.done).toBeTrue()
   expect(assembler.usage?.input).toBeNumber()
   expect(assembler.responseId).toBe(`r:${value.id}`)
+})
+
+test("an answer that may be read is not emptied for the size of its items", () => {
+  const done = (index: number) => {
+    const item = { type: "image_generation_call", id: `ig_${index}`, result: "x".repeat(MAX_ITEM_BYTES / 2) }
+    return frame({ type: "response.output_item.done", output_index: index, item })
+  }
+  const completed = frame({ type: "response.completed", response: { id: "r", status: "completed", output: [] } })
+  const { value } = assemble([done(0), done(1), done(2), completed])
+  expect(value.output.map(({ id }: { id: string }) => id)).toEqual(["ig_0", "ig_1", "ig_2"])
 })
 
 test("an output that is there is kept", () => {
