@@ -36,7 +36,7 @@ export const NOBODY: ReadonlySet<number> = new Set()
  * - Each cause amends the call at most once.
  */
 export class Tries<C> {
-  /** The best failure to tell the client of: the highest rank, the later one on a tie. */
+  /** The best failure to tell the client of: the highest rank, the later one on a tie; none that a further attempt mends. */
   best: Verdict<C> | null = null
   /** Only this credential, for the next acquire. */
   only: number | null = null
@@ -74,7 +74,14 @@ export class Tries<C> {
   /** Takes in a verdict on an attempt with `credential`. Null: no further attempt. */
   next(verdict: Verdict<C>, credential: number, now: number, random: Random): Retry<C> | null {
     this.failures.push({ credential, cause: verdict.cause })
-    if (this.best === null || verdict.rank >= this.best.rank) this.best = verdict
+    const retry = this.granted(verdict, credential, now, random)
+    // A fault that the amended call no longer has is none that the client could mend.
+    const isMended = retry !== null && retry.amend !== null
+    if (!isMended && (this.best === null || verdict.rank >= this.best.rank)) this.best = verdict
+    return retry
+  }
+
+  private granted(verdict: Verdict<C>, credential: number, now: number, random: Random): Retry<C> | null {
     this.only = null
     if (verdict.retry === "no" || !this.draw(verdict)) return null
     const delayMs = verdict.delayMs === undefined ? 0 : Math.max(0, verdict.delayMs) * (0.5 + random() / 2)

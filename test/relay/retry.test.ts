@@ -90,6 +90,19 @@ describe("budgets", () => {
     expect(b.attempts.map(({ credential }) => credential)).toEqual([1, 1, 1])
   })
 
+  test("what was amended is not told when the request then fails for another reason", async () => {
+    const b = bench({
+      script: answers(400),
+      settings: { retryMaxTimes: 1 },
+      judge: (_, __, call, ___, { attempts }) =>
+        attempts === 1
+          ? { retry: "same", budget: "amend", amend: call, status: 400, rank: 100 }
+          : { ...FAULT, status: 502, rank: 20 },
+    })
+    expect((await post(b.url)).status).toBe(502)
+    expect(b.attempts).toHaveLength(3)
+  })
+
   test("an amendment without a call is none", async () => {
     const b = bench({ script: answers(400), rules: { "400": { retry: "same", budget: "amend", status: 400 } } })
     expect((await post(b.url)).status).toBe(400)
