@@ -74,7 +74,7 @@ export const FIELD_RULES: ReadonlyMap<string, FieldRule> = new Map<string, Field
   ["service_tier", (value) => (typeof value === "string" && Object.hasOwn(TIERS, value) ? TIERS[value] : undefined)],
   ["reasoning", orAbsent],
   ["text", orAbsent],
-  ["tool_choice", orAbsent],
+  ["tool_choice", (value) => (value === null ? undefined : renamedChoice(value))],
   ["prompt_cache_key", orAbsent],
   ["client_metadata", orAbsent],
 ])
@@ -156,9 +156,21 @@ function unionInclude(value: unknown): unknown {
 
 /** The preview's name is refused; order and every other tool stay as they are. */
 function renamedTools(tools: unknown): unknown {
-  if (!Array.isArray(tools)) return tools
-  const isPreview = (tool: unknown): boolean =>
-    isObject(tool) && typeof tool.type === "string" && tool.type.startsWith("web_search_preview")
-  if (!tools.some(isPreview)) return tools
-  return tools.map((tool) => (isObject(tool) && isPreview(tool) ? { ...tool, type: "web_search" } : tool))
+  if (!Array.isArray(tools) || !tools.some(isPreview)) return tools
+  return tools.map(renamed)
+}
+
+/** A choice that names a tool, or several (`allowed_tools`), must name them as the list does. */
+function renamedChoice(choice: unknown): unknown {
+  if (!isObject(choice)) return choice
+  const tools = renamedTools(choice.tools)
+  return renamed(tools === choice.tools ? choice : { ...choice, tools })
+}
+
+function renamed(tool: unknown): unknown {
+  return isPreview(tool) ? { ...tool, type: "web_search" } : tool
+}
+
+function isPreview(tool: unknown): tool is Json {
+  return isObject(tool) && typeof tool.type === "string" && tool.type.startsWith("web_search_preview")
 }

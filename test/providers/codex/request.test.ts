@@ -100,6 +100,15 @@ test("tiers, includes, tools and parallel calls follow their rules", () => {
     { type: "function", name: "f", strict: null },
   ]
   expect(normal({ ...fine, tools }).value.tools).toEqual([tools[0], { type: "web_search", x: 1 }, tools[2]])
+  const choice = (tool_choice: unknown) => normal({ ...fine, tools, tool_choice }).value.tool_choice
+  expect(choice({ type: "web_search_preview" })).toEqual({ type: "web_search" })
+  expect(choice({ type: "allowed_tools", mode: "auto", tools })).toMatchObject({
+    mode: "auto",
+    tools: [tools[0], { type: "web_search", x: 1 }, tools[2]],
+  })
+  for (const other of ["auto", { type: "function", name: "f" }, { type: "allowed_tools", tools: [tools[0]] }]) {
+    expect(choice(other)).toEqual(other)
+  }
   expect(normal({ ...fine, tools: [], parallel_tool_calls: true }).value).not.toHaveProperty("parallel_tool_calls")
   expect(normal({ ...fine, tools, parallel_tool_calls: false }).value.parallel_tool_calls).toBeFalse()
 
