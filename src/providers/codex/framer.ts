@@ -211,10 +211,9 @@ export class ResponseFramer implements Framer {
    * first bytes, which may go out, do not tell.
    */
   private mayBePatched(tail: Uint8Array): boolean | null {
-    if (this.phase === "done") return false
     const head = Buffer.from(tail.buffer, tail.byteOffset, Math.min(HEAD, tail.length)).toString("latin1")
     const rest = head.slice(PREAMBLE.exec(head)?.[0].length ?? 0)
-    const isOthers = this.parts.codex || this.items.isEmpty
+    const isOthers = this.parts.codex || this.items.isEmpty || this.phase === "done"
     const isLate = tail.length >= HEAD
     if (rest === "") return isLate || !isOthers ? true : null
     if (FAULTS.some((start) => rest.startsWith(start))) return true

@@ -25,6 +25,21 @@ test("an error event loses what names the account, wherever it is cut, and every
   }
 })
 
+test("an error event behind the last one is looked through like the first", () => {
+  const error = (word: string) => frame({ type: "error", code: "server_error", message: `of ${word}` })
+  const failed = (word: string) =>
+    frame({ type: "response.failed", response: { id: "r", error: { code: "server_error", message: `of ${word}` } } })
+  const stream = bytes(error("org-secret") + failed("org-secret"))
+  for (let at = 0; at <= stream.length; at++) {
+    const notes = new AnswerNotes(NO_LIMITS, () => NOW)
+    const scrub = (text: string) => text.replaceAll("org-secret", "***")
+    const framer = new ResponseFramer({ notes, headers: new Headers(), codex: false, scrub })
+    const out = [...cutAt(stream, at).map((piece) => framer.push(piece)), framer.end(null)]
+    const text = Buffer.concat(out.map((piece) => piece ?? new Uint8Array())).toString()
+    expect({ at, text }).toEqual({ at, text: error("***") + failed("***") })
+  }
+})
+
 test("no way to cut an error event into three lets out what names the account", () => {
   const created = frame({ type: "response.created", response: { id: "r" } })
   const data = '{"type":"error","message":"of org-secret"}'
