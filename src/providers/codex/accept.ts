@@ -4,8 +4,9 @@ import type { ApiContext } from "../../http/ports.ts"
 import type { ClientError } from "../../relay/ports.ts"
 import type { CodexCall } from "./call.ts"
 import { callerOf } from "./caller.ts"
+import { hasReference } from "./items.ts"
 import { text } from "./json.ts"
-import { localError } from "./refusal.ts"
+import { localError, openaiError } from "./refusal.ts"
 import { isLite, normalise, normaliseCompact, parseBody } from "./request.ts"
 import { cacheKeyOf, sessionHeader, sessionNames } from "./sessions.ts"
 import { forwardedHeaders, turnStateOf } from "./upstream.ts"
@@ -17,6 +18,16 @@ export interface AcceptDeps {
   /** Parameters that the backend has refused for a model. */
   readonly refused: (model: string) => readonly string[]
 }
+
+/** The backend's own words for it advise `store: true`, which it refuses. */
+const NO_ITEMS = openaiError(400, {
+  message:
+    "item_reference is not available: the backend stores no items. Send the items themselves " +
+    "(in the AI SDK: providerOptions.openai.store = false).",
+  type: "invalid_request_error",
+  code: "item_reference_not_available",
+  param: "input",
+})
 
 export type Accepted =
   | { readonly call: CodexCall; readonly dropped: readonly string[]; readonly error: null }
@@ -48,6 +59,7 @@ export function accept(
   }
   const caller = callerOf(headers)
   const lite = endpoint === "responses" && isLite(headers, body)
+  if (!lite && hasReference(body.input)) return { call: null, error: NO_ITEMS }
   const session = sessionHeader(headers)
   const refusedNames = deps.refused(model)
   const normalised =

@@ -114,6 +114,11 @@ export function hasOrphanOutput(input: readonly unknown[]): boolean {
   return false
 }
 
+/** Whether an item stands for one that the backend would have to keep. */
+export function hasReference(input: unknown): boolean {
+  return Array.isArray(input) && input.some((item) => isObject(item) && item.type === "item_reference")
+}
+
 export function without(object: Json, name: string): Json {
   const { [name]: _, ...rest } = object
   return rest

@@ -50,6 +50,20 @@ test("errors of the request have the codes that clients of the original look for
       message: "unsupported model (exact match required)",
     })
   }
+  const reference = {
+    model: "gpt-5.2",
+    input: [
+      { role: "user", content: "x" },
+      { type: "item_reference", id: "rs_1" },
+    ],
+  }
+  for (const path of ["/responses", "/responses/compact"]) {
+    expect(await told(await stack.post(reference, {}, path))).toMatchObject({
+      status: 400,
+      type: "invalid_request_error",
+      message: expect.stringContaining("providerOptions.openai.store = false"),
+    })
+  }
   expect(await told(await stack.post(" ".repeat(30 * 1024 * 1024 + 1)))).toEqual({
     status: 413,
     code: "PAYLOAD_TOO_LARGE",
