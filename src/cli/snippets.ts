@@ -160,7 +160,9 @@ export const google = createGoogleGenerativeAI({
 })`,
         `const { generateText } = await import("ai")
 for (const model of [openai("${facts.codexModel}"), google("${facts.geminiModel}")]) {
-  const { text } = await generateText({ model, prompt: "Say hello." })
+  // Codex stores no answers: with store the SDK's next turn would only refer to this one.
+  const providerOptions = { openai: { store: false } }
+  const { text } = await generateText({ model, prompt: "Say hello.", providerOptions })
   console.log(text)
 }`,
       ),
