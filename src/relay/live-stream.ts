@@ -59,8 +59,8 @@ export class LiveStream implements Ticking {
   private bytes = 0
   /** The framer's last bytes, when the stream ended before the server asked for its body. */
   private unsent: Uint8Array | null = null
-  /** What was read before the commit; dropped once written, since a stream may run for an hour. */
-  private held: readonly Uint8Array[]
+  /** What was read before the commit and is not written yet. */
+  private readonly held: Uint8Array[]
   private pending: Peeked["pending"]
   private readonly endedInPeek: boolean
 
@@ -69,7 +69,7 @@ export class LiveStream implements Ticking {
     { held, pending, ended }: Peeked,
   ) {
     this.upstreamAt = this.writtenAt = parts.ticker.now
-    this.held = held
+    this.held = [...held]
     this.pending = pending
     this.endedInPeek = ended
     this.noteDone()
@@ -121,17 +121,16 @@ export class LiveStream implements Ticking {
     const { reader, framer, ticker } = this.parts
     this.sink = sink
     if (this.over) {
-      for (const bytes of this.held) this.write(bytes)
+      this.writeHeld()
       if (this.unsent !== null) this.write(this.unsent)
       sink.close()
       return
     }
     try {
-      for (const bytes of this.held) {
+      for (let bytes = this.held.shift(); bytes !== undefined; bytes = this.held.shift()) {
         const taken = this.write(bytes)
         if (typeof taken !== "number") await this.caughtUp(taken)
       }
-      this.held = []
       if (this.over) return
       if (this.endedInPeek) return this.finish("complete", null, null)
       while (!this.over) {
@@ -170,6 +169,11 @@ export class LiveStream implements Ticking {
     return sink.write(bytes)
   }
 
+  /** All at once: the framer's last bytes follow what it has given before, however far the client is behind. */
+  private writeHeld(): void {
+    for (const bytes of this.held.splice(0)) this.write(bytes)
+  }
+
   private async caughtUp(taken: Promise<number>): Promise<void> {
     this.clientBehind = true
     await taken
@@ -189,6 +193,7 @@ export class LiveStream implements Ticking {
       const last = this.endedInPeek ? null : framer.end(tell)
       if (this.sink === null) this.unsent = last
       else if (end !== "client_gone") {
+        this.writeHeld()
         if (last !== null) this.write(last)
         this.sink.close()
       }

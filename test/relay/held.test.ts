@@ -1,0 +1,84 @@
+import { describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Bench, bench, inbound } from "./support/bench.ts"
+import { handTime } from "./support/time.ts"
+import { event, toyCall } from "./support/toy.ts"
+
+/** Comes in many chunks, all of which are held back, since none of them is content. */
+const HELLO = event("hello", { fill: "x".repeat(900_000) })
+const TEXT = event("text")
+const END = event("end")
+
+/** Posts over a Unix socket, whose buffers hold some 200 KB whatever the reader does, and reads nothing until `read`. */
+async function stalled(b: Bench): Promise<{ read(): Promise<string> } & AsyncDisposable> {
+  const folder = mkdtempSync(join(tmpdir(), "pollux-held-"))
+  const unix = join(folder, "s")
+  const server = Bun.serve({
+    unix,
+    fetch: (request) => b.relay.serve(toyCall(), inbound(request.signal)),
+  })
+  const socket = connect({ path: unix })
+  socket.pause()
+  socket.write("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+  while (b.pool.open === 0) await Bun.sleep(1)
+  await Bun.sleep(200)
+  return {
+    read: () =>
+      new Promise((resolve) => {
+        let text = ""
+        socket.on("data", (bytes) => {
+          text += bytes.toString("latin1")
+        })
+        socket.on("close", () => resolve(text))
+        socket.resume()
+      }),
+    async [Symbol.asyncDispose]() {
+      socket.destroy()
+      await server.stop(true)
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The body of a raw answer in chunked coding. */
+function bodyOf(answer: string): string {
+  return answer.slice(answer.indexOf("\r\n\r\n") + 4).replace(/(?:^|\r\n)[0-9a-f]+\r\n/g, "")
+}
+
+describe("what was held back before the commit", () => {
+  test("reaches a client that is behind, whole, although the answer's end came with it and its grace is over", async () => {
+    const time = handTime()
+    const b = bench({
+      time,
+      script: async (exchange) => {
+        await exchange.head(200)
+        await exchange.chunk(HELLO + TEXT + END)
+        await exchange.end()
+      },
+    })
+    await using client = await stalled(b)
+    await time.pass(2_000)
+    const body = bodyOf(await client.read())
+    expect(body.length).toBe((HELLO + TEXT + END).length + "\r\n".length)
+    expect(body.trimEnd()).toEndWith(END.trimEnd())
+    expect(b.requests).toMatchObject([{ end: "complete", bytes: (HELLO + TEXT + END).length }])
+  })
+
+  test("comes before the error event when the relay gives the stream up", async () => {
+    const b = bench({
+      script: async (exchange) => {
+        await exchange.head(200)
+        await exchange.chunk(HELLO + TEXT)
+      },
+    })
+    await using client = await stalled(b)
+    b.relay.abortAll()
+    const body = bodyOf(await client.read())
+    expect(body.trimEnd()).toEndWith(`${TEXT}${event("error", { why: "cut" })}`.trimEnd())
+    expect(body.length).toBe((HELLO + TEXT + event("error", { why: "cut" })).length + "\r\n".length)
+    expect(b.requests).toMatchObject([{ end: "cut" }])
+  })
+})
