@@ -126,8 +126,8 @@ function list({ name, pool, models }: ResourceDeps): Response {
 
 async function explain({ pool, sessionNames }: ResourceDeps, visit: Visit): Promise<Response> {
   const body = parseObject(await visit.body())
-  const model = name(member(body, "model"))
-  const session = name(member(body, "session"))
+  const model = name(body, "model")
+  const session = name(body, "session")
   if (model === null) return refuse({ kind: "invalid_request", message: "model: expected the name of a model" })
   const [first = null, ...others] = session === null ? [] : sessionNames(session)
   let explained = pool.explain(model, first)
@@ -139,10 +139,11 @@ async function explain({ pool, sessionNames }: ResourceDeps, visit: Visit): Prom
 }
 
 /** A name out of a body, null when absent. */
-function name(value: unknown): string | null {
+function name(body: Readonly<Record<string, unknown>>, of: "model" | "session"): string | null {
+  const value = member(body, of)
   if (value === undefined || value === null || value === "") return null
   if (typeof value === "string" && value.length <= NAME_LENGTH) return value
-  return refuse({ kind: "invalid_request", message: `expected a name of at most ${NAME_LENGTH} characters` })
+  return refuse({ kind: "invalid_request", message: `${of}: expected a name of at most ${NAME_LENGTH} characters` })
 }
 
 function credentialId(body: Readonly<Record<string, unknown>>): number {

@@ -174,4 +174,16 @@ describe("resource:explain", () => {
       expect((await ask("/toy/resource:explain", posted(body))).status).toBe(400)
     }
   })
+
+  test("names the member that is wrong", async () => {
+    const { ask } = bench()
+    for (const [name, body] of Object.entries({
+      model: { model: 5 },
+      session: { model: "m", session: "x".repeat(257) },
+    })) {
+      const response = await ask("/toy/resource:explain", posted(body))
+      expect(response.status).toBe(400)
+      expect(await response.text()).toContain(`"${name}: expected a name of at most 256 characters"`)
+    }
+  })
 })
