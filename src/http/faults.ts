@@ -60,7 +60,7 @@ export function faultResponse(fault: EdgeFault, shape: ErrorShape): Response {
   if (retryAfter !== undefined) headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfter))))
   if (told.status === 401) headers.set("www-authenticate", 'Bearer realm="pollux"')
   if (fault.kind === "method_not_allowed") headers.set("allow", fault.allow)
-  if (fault.kind === "draining" || fault.kind === "too_large") headers.set("connection", "close")
+  if (fault.kind === "draining") headers.set("connection", "close")
   return new Response(told.body, { status: told.status, headers })
 }
 

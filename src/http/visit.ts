@@ -10,8 +10,12 @@ export const NOBODY: Principal = { name: "", admin: false, models: [] }
 /** Longest user agent that is kept, in characters. */
 const AGENT_LENGTH = 256
 
-/** Unread bodies up to this size are left to the server to skip; beyond it the connection is closed instead. */
-const SKIPPABLE_BYTES = 64 * 1024
+/**
+ * Unread bodies up to this size are left to the server to skip; beyond it the connection is closed instead. Generous, since most
+ * clients write all of their body before they read: one whose connection is closed meanwhile sees that it broke, and never why.
+ * Bun 1.4.5 keeps nothing of what it skips, and closes the connection 12 s after the answer if the body has not ended by then.
+ */
+const SKIPPABLE_BYTES = 4 * BODY_LIMIT
 
 /** The relay's view of a request, with what the edge must know again when it comes back. */
 export class Entrance implements Inbound {
@@ -136,7 +140,7 @@ export class Visit implements ApiContext, Receiver {
     if ((this.#lifted || inbound.relayed) && !inbound.streaming) this.wire.settle(this.request)
   }
 
-  /** Whether so much of the body is still unread that reading on costs more than a new connection. */
+  /** Whether so much of the body is still unread, or may be, that it is not worth being skipped. */
   get burdened(): boolean {
     if (this.#received) return false
     return this.#declared === null || this.#declared > SKIPPABLE_BYTES
