@@ -45,6 +45,17 @@ test("a line says why the request was turned away", () => {
   expect(JSON.parse(served)).not.toHaveProperty("reason")
 })
 
+test("a line names the login that was asked for, and where", () => {
+  const lines: string[] = []
+  const log = createLog({ level: "info", format: "json", write: (line) => void lines.push(line) })
+  logAccess(log, { ...entry, path: "/codex/login/oKSKiKtRVdkgqdRC" })
+  logAccess(log, entry)
+  log.flush()
+  const [asked = "", other = ""] = lines.join("").trim().split("\n")
+  expect(JSON.parse(asked)).toMatchObject({ path: "/codex/login/{id}", login: "oKSKiKtRVdkgqdRC" })
+  expect(JSON.parse(other)).not.toHaveProperty("login")
+})
+
 test("each level reaches the log as such", () => {
   const lines: string[] = []
   const log = createLog({ level: "trace", format: "json", write: (line) => void lines.push(line) })
