@@ -175,9 +175,12 @@ export interface Edit extends Span {
 
 const ENCODER = new TextEncoder()
 
-/** Applies edits that do not overlap, given in any order; equal insertion points keep the order given. */
+/**
+ * Applies edits that do not overlap, given in any order; what is inserted where another edit starts comes before it, and equal
+ * insertion points keep the order given.
+ */
 export function applyEdits(bytes: Uint8Array, edits: readonly Edit[]): Uint8Array<ArrayBuffer> {
-  const sorted = edits.toSorted((a, b) => a.start - b.start)
+  const sorted = edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
   const texts = sorted.map((edit) => ENCODER.encode(edit.text))
   let length = bytes.length
   for (const [index, edit] of sorted.entries()) length += (texts[index]?.length ?? 0) - (edit.end - edit.start)

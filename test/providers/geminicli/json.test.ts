@@ -78,6 +78,18 @@ describe("changes by path", () => {
     )
   })
 
+  test("a member is added before one that is spelled differently", () => {
+    const json = '{"old_name":1,"part":{"old_name":2}}'
+    expect(
+      edited(json, [
+        { path: ["old_name"], op: "rename", key: "newName" },
+        { path: ["part", "old_name"], op: "rename", key: "newName" },
+        { path: ["part"], op: "insert", member: '"b":2' },
+        { path: [], op: "insert", member: '"a":1' },
+      ]),
+    ).toBe('{"a":1,"newName":1,"part":{"b":2,"newName":2}}')
+  })
+
   test("removing any elements leaves exactly the others", () => {
     fc.assert(
       fc.property(fc.array(fc.jsonValue()), fc.array(fc.boolean()), (value, picks) => {

@@ -140,6 +140,22 @@ describe("the least changes that Cloud Code needs", () => {
     expect(request(both)).toEqual(both)
   })
 
+  test("a body that begins in snake case is whole where something is added to it", () => {
+    const body = '{"system_instruction":"Be brief.","contents":[{"role":"model","parts":[{"thought_signature":"s"}]}]}'
+    const contents = [{ role: "model", parts: [{ text: "", thoughtSignature: "s" }] }]
+    const systemInstruction = { parts: [{ text: "Be brief." }] }
+    expect(JSON.parse(sent(body, { sessions: ["talk"] })).request).toEqual({
+      session_id: "talk",
+      systemInstruction,
+      contents,
+    })
+    expect(JSON.parse(sent(body, { verb: "countTokens" })).request).toEqual({
+      model: "models/gemini-2.5-pro",
+      systemInstruction,
+      contents,
+    })
+  })
+
   test("parts spelled in snake case keep what they hold", () => {
     const contents = [
       { role: "user", parts: [{ inline_data: { mime_type: "image/png", data: "AA==" } }] },
