@@ -97,6 +97,8 @@ export class EnvelopeReader {
             if (within === RESPONSE) inUsage = this.responseKey(bytes, i + 1, length, after + 1, end)
           } else if (depth === 3) {
             if (inUsage) this.usageKey(bytes, i + 1, length, after + 1, end)
+            // A prompt that was let through may have ratings too: its answer goes on.
+            else if (length === 11 && within === RESPONSE && equals(bytes, i + 1, "blockReason")) this.finished = true
           } else if (depth === 4) {
             if (length === 12 && within === RESPONSE && equals(bytes, i + 1, "finishReason")) this.finished = true
           } else if (depth === 7 && equals(bytes, i + 1, "thoughtSignature")) this.signed = true
@@ -170,7 +172,7 @@ export class EnvelopeReader {
       case 13:
         return equals(bytes, at, "usageMetadata")
       case 14:
-        if (equals(bytes, at, "promptFeedback")) this.answers = this.finished = true
+        if (equals(bytes, at, "promptFeedback")) this.answers = true
         return false
       default:
         return false

@@ -23,7 +23,7 @@ const candidate = fc.record(
 const response = fc.record(
   {
     candidates: fc.array(candidate, { maxLength: 3 }),
-    promptFeedback: fc.record({ blockReason: fc.string() }),
+    promptFeedback: fc.record({ blockReason: fc.string(), safetyRatings: fc.jsonValue() }, { requiredKeys: [] }),
     usageMetadata: fc.record({ promptTokenCount: fc.nat(), details: fc.array(fc.record({ a: fc.nat() })) }),
     responseId: fc.string(),
     other: fc.jsonValue(),
@@ -58,9 +58,10 @@ describe("reading an answer's envelope", () => {
         expect(reader.error).toBe("error" in plain)
         expect(reader.named).toBe(plain.response?.responseId !== undefined)
         const candidates: { finishReason?: string; content: { parts: object[] } }[] = plain.response?.candidates ?? []
-        const feedback = plain.response?.promptFeedback !== undefined
-        expect(reader.answers).toBe(candidates.length > 0 || feedback)
-        expect(reader.finished).toBe(candidates.some((one) => one.finishReason !== undefined) || feedback)
+        const feedback = plain.response?.promptFeedback
+        const blocked = feedback?.blockReason !== undefined
+        expect(reader.answers).toBe(candidates.length > 0 || feedback !== undefined)
+        expect(reader.finished).toBe(candidates.some((one) => one.finishReason !== undefined) || blocked)
         expect(reader.signed).toBe(candidates.some((one) => one.content.parts.some((p) => "thoughtSignature" in p)))
       }),
       { numRuns: 300 },

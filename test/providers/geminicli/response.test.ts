@@ -194,6 +194,13 @@ describe("before the commit", () => {
     expect(events(blocked.out)).toEqual([named({ promptFeedback: { blockReason: "SAFETY" } })])
   })
 
+  test("ratings of a prompt that was not blocked do not make the answer whole", () => {
+    const rated = { ...answer("a"), promptFeedback: { safetyRatings: [{ category: "C", probability: "NEGLIGIBLE" }] } }
+    const { framer, out } = run([frames([wrap(rated), wrap(answer("b"))])])
+    expect(framer.incomplete).toBe(true)
+    expect(events(out).at(-1)).toMatchObject({ error: { message: "cut" } })
+  })
+
   test("a stream with nothing in it has no events", () => {
     for (const body of ["", ": hello\n\n", "data:\n\n"]) {
       const { framer } = run([body])
