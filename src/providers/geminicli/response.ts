@@ -15,6 +15,7 @@ const NONE = new Uint8Array(0)
 const NO_QUOTAS: readonly QuotaWindow[] = []
 const LF = 0x0a
 const SPACE = 0x20
+const OPEN_BRACKET = 0x5b
 
 /** What is kept of a body that turns out to be no event stream, to say what it was. */
 const MAX_ODD_BYTES = 64 * 1024
@@ -159,7 +160,7 @@ export class StreamFramer implements Framer {
     this.#odd = null
     const envelope = this.#envelope
     const whole = envelope.read(bytes, start, end)
-    if (envelope.error) {
+    if (envelope.error || isListedError(bytes, start, end)) {
       const body = DECODER.decode(bytes.subarray(start, end))
       this.#fail({ kind: "event", body, headers: this.context.headers })
       return
@@ -227,6 +228,11 @@ export class StreamFramer implements Framer {
     if (understood) this.#fail({ kind: "event", body, headers: this.context.headers })
     else this.#fail({ kind: "cut", detail: "the answer was no event stream" })
   }
+}
+
+/** Whether an event is an error in an array: what answers without `alt=sse` hold is met in events too (spec 6.3). */
+function isListedError(bytes: Uint8Array, start: number, end: number): boolean {
+  return bytes[start] === OPEN_BRACKET && readProblem(DECODER.decode(bytes.subarray(start, end)), null).understood
 }
 
 /** A whole answer, unwrapped at its end. */

@@ -184,6 +184,15 @@ describe("before the commit", () => {
     expect(run(["<html>no</html>"]).framer.failure).toMatchObject({ kind: "cut" })
   })
 
+  test("an error event that is wrapped in an array is an error too", () => {
+    const wrapped = frames([[ERROR]])
+    expect(run([wrapped]).framer.failure).toMatchObject({ kind: "event", body: JSON.stringify([ERROR]) })
+    const { out, framer } = run([frames(three.slice(0, 1)), wrapped])
+    expect(events(out).at(-1)).toMatchObject({ error: { message: "event" } })
+    expect(framer.lateError).toBe(JSON.stringify([ERROR]))
+    expect(run([frames([[], [wrap(answer("a"))]])]).framer.failure).toBeNull()
+  })
+
   test("accounting alone opens nothing, a candidate or a blocked prompt does", () => {
     expect(run([frames([wrap({ usageMetadata: usage })])]).framer.phase).toBe("opening")
     expect(run([frames([wrap({ candidates: [] })])]).framer.phase).toBe("opening")
