@@ -10,6 +10,7 @@ import { isObject, type JsonObject, objectOr, parseJson, textOr } from "./json.t
 import {
   afterLoad,
   afterOnboarding,
+  afterRefusal,
   checkProject,
   loadBody,
   type Onboard,
@@ -65,7 +66,8 @@ export class Onboarding {
     const next = afterLoad(load.body, this.wanted)
     if (next.kind !== "onboard") return next
     const operation = await this.#onboard(next)
-    return operation.kind === "answer" ? afterOnboarding(operation.body, next, load.body, this.wanted) : operation
+    if (operation.kind === "answer") return afterOnboarding(operation.body, next, load.body, this.wanted)
+    return operation.kind === "refused" ? afterRefusal(operation, next, load.body, this.wanted) : operation
   }
 
   async #load(): Promise<Answered | Refused | Transient> {

@@ -88,6 +88,17 @@ export function afterOnboarding(
   return project === null ? withoutProject(load) : { kind: "ok", project, plan: onboard.tier }
 }
 
+/**
+ * What a refused onboarding means. Without a project Google says no more than "Precondition Failed"; the tiers that the account
+ * may not have, or the project that it lacks, are the reason.
+ */
+export function afterRefusal(refusal: Refused, onboard: Onboard, load: JsonObject, wanted: string | null): Refused {
+  const isKnown = tiersOf(load.ineligibleTiers).length > 0 || onboard.tier !== FREE_TIER
+  if (wanted !== null || !isKnown || !/^failed_?precondition$/i.test(refusal.reason)) return refusal
+  const why = withoutProject(load)
+  return { ...why, detail: `${why.detail} Google said: ${refusal.detail}` }
+}
+
 /** No project can be had: the ineligible tiers say why, or the user has to bring one. */
 function withoutProject(load: JsonObject): Refused {
   const tiers = tiersOf(load.ineligibleTiers)

@@ -118,10 +118,29 @@ describe("an account that cannot serve", () => {
     ["needs a project", { project: null }, null, "PROJECT_REQUIRED", null],
     ["was given a project's number", {}, "123456", "PROJECT_NUMERIC", null],
     ["was given a project it may not use", {}, "foreign", "CONSUMER_INVALID", null],
-    ["cannot be onboarded without a project", { onboarded: false, project: null }, null, "FAILED_PRECONDITION", null],
+    ["cannot be onboarded without a project", { onboarded: false, project: null }, null, "PROJECT_REQUIRED", null],
+    [
+      "never had the tier that it would need",
+      { onboarded: false, project: null, ineligible: [ineligible("UNSUPPORTED_CLIENT")] },
+      null,
+      "UNSUPPORTED_CLIENT",
+      null,
+    ],
   ] as const)("%s", async (_, options, wanted, reason, url) => {
     const { result } = await identified(options, wanted)
     expect(result).toMatchObject({ kind: "refused", reason, url, detail: expect.stringMatching(/^.{10,}$/) })
+  })
+
+  test("what Google said to an onboarding without a project is told too", async () => {
+    const { result } = await identified({ onboarded: false, project: null })
+    const detail = expect.stringMatching(/project_id\. Google said: A Google Cloud project is required/)
+    expect(result).toMatchObject({ detail })
+    const { google, module } = rig()
+    const account = google.addAccount({ onboarded: false, tier: "free-tier" })
+    google.fault({ on: "onboardUser", status: 400, body: errors.preconditionFailed() })
+    const tokens = { accessToken: google.issue(account), refreshToken: "r", expiresAt: 0, idToken: null }
+    // No project may be given to a free tier.
+    expect(await module.refresher.identify(tokens, null, never())).toMatchObject({ reason: "FAILED_PRECONDITION" })
   })
 
   test("passing troubles are told from it", async () => {
