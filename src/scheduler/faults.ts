@@ -116,8 +116,11 @@ export class Faults {
     if (outcome.kind === "ok" && outcome.who.account !== entry.identity.account) {
       if (this.#move(entry, outcome.who, now)) return
     }
+    // What the request was refused for stays: that the account has no other project is not what is wrong with this one.
     const action: ParkAction =
-      outcome.kind === "refused" ? { ...then, detail: outcome.detail, url: outcome.url ?? then.url } : then
+      outcome.kind === "refused"
+        ? { ...then, detail: `${then.detail} The account itself: ${outcome.detail}`, url: outcome.url ?? then.url }
+        : then
     const changes = park(pool, entry, lease, action, now)
     if (changes.length === 0) pool.settle(entry)
     ledger.note(entry, changes)

@@ -45,6 +45,18 @@ for (const [what, body, shown] of PARKED) {
   })
 }
 
+test("geminicli 11.3: what is wrong with a project of the user's own is still shown after it was asked about once more", async () => {
+  await using system = await GeminiSystem.start({ accounts: 0 })
+  await system.add({ project: null, userProjects: ["my-project-a"] }, "my-project-a")
+  system.google.fault({ on: "generate", status: 403, body: errors.serviceDisabled("my-project-a") })
+  expect((await system.ask()).status).toBe(403)
+  const parked = await until("it is parked", async () => {
+    const credential = await system.only()
+    return credential.state === "parked" && credential
+  })
+  expect(parked.detail).toContain("has not been used in project my-project-a before or it is disabled")
+})
+
 test("geminicli 11.3: a violation of the terms bans, with the way to appeal, and a re-add is the operator's word", async () => {
   await using system = await GeminiSystem.start()
   system.google.fault({ on: "generate", status: 403, body: errors.tosViolation() })

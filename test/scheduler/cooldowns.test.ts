@@ -321,7 +321,7 @@ describe("asking anew whose tokens these are", () => {
     ])
   })
 
-  test("parks with the reason given when it is refused, and tries a passing failure again", async () => {
+  test("parks with both reasons when it is refused, and tries a passing failure again", async () => {
     const world = new World({})
     let calls = 0
     world.refresher.identifyRule = () =>
@@ -331,7 +331,10 @@ describe("asking anew whose tokens these are", () => {
     fail(world, world.lease(), identify)
     await world.time.pass(30_000)
     expect(calls).toBe(3)
-    expect(world.source.row(1).standing).toMatchObject({ detail: "Not for you.", url: "https://example.com/why" })
+    expect(world.source.row(1).standing).toMatchObject({
+      detail: "Enable the API. The account itself: Not for you.",
+      url: "https://example.com/why",
+    })
   })
 })
 
