@@ -78,7 +78,6 @@ const LACKING_COLLECTIONS = new Set([
   "files",
   "generatedFiles",
   "interactions",
-  "openai",
   "operations",
   "ragStores",
   "tunedModels",
@@ -94,6 +93,11 @@ export function verbFault(verb: string): EdgeFault {
 /** Why a path below the prefix that is no route cannot be served. */
 export function pathFault(path: string): EdgeFault {
   const collection = path.slice(PREFIX.length + 1).split(/[/:]/, 1)[0] ?? ""
+  if (collection === "openai")
+    return {
+      kind: "not_implemented",
+      message: "Of OpenAI's form only the list of models is served here; call models/{model}:generateContent instead.",
+    }
   return LACKING_COLLECTIONS.has(collection)
     ? { kind: "not_implemented", message: `${collection} are not offered by Cloud Code.` }
     : { kind: "not_found", message: "There is nothing at this path." }
