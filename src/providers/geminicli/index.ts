@@ -88,5 +88,8 @@ const clientHeaders = (contentType: string): Headers =>
 const ARRAY_HEADERS = clientHeaders(ARRAY_FRAME.contentType)
 const SSE_HEADERS = clientHeaders(SSE_FRAME.contentType)
 
-const projectOf = (value: unknown): string | null =>
-  typeof value === "string" && value.trim() !== "" ? value.trim() : null
+/** A number is taken too: whoever gives a project's number hears that it is the id which is wanted. */
+function projectOf(value: unknown): string | null {
+  const text = typeof value === "number" ? String(value) : value
+  return typeof text === "string" && text.trim() !== "" ? text.trim() : null
+}

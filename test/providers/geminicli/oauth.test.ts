@@ -189,7 +189,9 @@ describe("whose tokens they are", () => {
     const { module } = rig()
     expect(module.seedAccount({ project_id: " p " })).toBe("p")
     expect(module.seedAccount({ projectId: "q" })).toBe("q")
-    for (const item of [{}, { project_id: "" }, { project_id: 5 }, { projectId: null }])
+    // Not passed over: it is refused later, with a word on what to give instead.
+    expect(module.seedAccount({ project_id: 123456789012 })).toBe("123456789012")
+    for (const item of [{}, { project_id: "" }, { project_id: true }, { projectId: null }])
       expect(module.seedAccount(item)).toBeNull()
   })
 })
