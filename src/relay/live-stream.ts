@@ -111,7 +111,9 @@ export class LiveStream implements Ticking {
       if (this.clientBehind || now < this.writtenAt + KEEP_ALIVE_MS || keepAlive === null || !framer.betweenFrames)
         return
       this.writtenAt = ticker.now
-      this.sink?.write(keepAlive)
+      if (this.sink === null) return
+      this.sink.write(keepAlive)
+      framer.kept?.()
       return
     }
     void this.cancelUpstream()

@@ -151,6 +151,8 @@ export interface Framer extends Notes {
   /** What to send after 15 s of silence. Must be valid between frames only; the relay asks only when `betweenFrames`. */
   readonly keepAlive: Uint8Array | null
   readonly betweenFrames: boolean
+  /** `keepAlive` was sent. Absent: that changes nothing. */
+  kept?(): void
 }
 
 export interface Assembler extends Notes {

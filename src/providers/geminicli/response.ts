@@ -37,28 +37,43 @@ interface Frame {
   /** Of the whole answer: nothing sent yet, something sent. */
   readonly closeEmpty: Uint8Array
   readonly close: Uint8Array
+  /** What fills a silence; where it `opens` the next frame, that one goes on behind it, and so does a further silence. */
   readonly keepAlive: Uint8Array
+  readonly keepOn: Uint8Array
+  readonly opens: boolean
   readonly contentType: string
 }
 
-const frame = (texts: Record<Exclude<keyof Frame, "contentType">, string>, contentType: string): Frame => ({
+const frame = (
+  texts: Record<Exclude<keyof Frame, "contentType" | "opens">, string>,
+  opens: boolean,
+  contentType: string,
+): Frame => ({
   first: ENCODER.encode(texts.first),
   next: ENCODER.encode(texts.next),
   after: ENCODER.encode(texts.after),
   closeEmpty: ENCODER.encode(texts.closeEmpty),
   close: ENCODER.encode(texts.close),
   keepAlive: ENCODER.encode(texts.keepAlive),
+  keepOn: ENCODER.encode(texts.keepOn),
+  opens,
   contentType,
 })
 
-/** `alt=sse`: one `data:` event per value, no event names, no end marker. */
+/**
+ * `alt=sse`: one `data:` event per value, no event names, no end marker. A silence is filled with the beginning of the next event and
+ * white space before its JSON: Google sends no comments, and its own clients do not know them. Gemini CLI 0.61 (@google/genai
+ * 1.30) and @google/generative-ai 0.24 (LangChain) find no event behind a comment, or behind a line that is blank.
+ */
 export const SSE_FRAME = frame(
-  { first: "data: ", next: "data: ", after: "\n\n", closeEmpty: "", close: "", keepAlive: ": keep-alive\n\n" },
+  { first: "data: ", next: "data: ", after: "\n\n", closeEmpty: "", close: "", keepAlive: "data: ", keepOn: " " },
+  true,
   "text/event-stream",
 )
 /** Without `alt=sse`: one JSON array, an element at a time. Silence is filled with white space, which JSON allows anywhere. */
 export const ARRAY_FRAME = frame(
-  { first: "[", next: ",\n", after: "\n", closeEmpty: "[]", close: "]", keepAlive: "\n" },
+  { first: "[", next: ",\n", after: "\n", closeEmpty: "[]", close: "]", keepAlive: "\n", keepOn: "\n" },
+  false,
   "application/json; charset=UTF-8",
 )
 
@@ -77,7 +92,6 @@ export class StreamFramer implements Framer {
   readonly plan = null
   /** Clients of this API never name an answer, so there is nothing to remember it by. */
   readonly responseId = null
-  readonly keepAlive: Uint8Array
   readonly betweenFrames = true
   phase: Framer["phase"] = "opening"
   events = 0
@@ -90,6 +104,8 @@ export class StreamFramer implements Framer {
   readonly #envelope: EnvelopeReader
   readonly #out = new Output()
   #started = false
+  /** A silence was filled with the beginning of the next frame. */
+  #begun = false
   #finished = false
   #ended = false
   #odd: Uint8Array[] | null = null
@@ -101,13 +117,23 @@ export class StreamFramer implements Framer {
     { maxFrameBytes = MAX_FRAME_BYTES, envelope = new EnvelopeReader() }: FramerOptions = {},
   ) {
     this.#envelope = envelope
-    this.keepAlive = frame.keepAlive
     this.#scanner = new SseScanner(maxFrameBytes)
   }
 
   /** The last candidate has finished; a chunk with the usage may follow. */
   get whole(): boolean {
     return this.#finished
+  }
+
+  get keepAlive(): Uint8Array | null {
+    const { opens, keepAlive, keepOn } = this.frame
+    // Behind the last candidate no frame may come any more, and one that is begun would be left open.
+    if (opens && this.#finished) return null
+    return this.#begun ? keepOn : keepAlive
+  }
+
+  kept(): void {
+    this.#begun = this.frame.opens
   }
 
   push(chunk: Uint8Array): Uint8Array | null {
@@ -186,8 +212,9 @@ export class StreamFramer implements Framer {
   }
 
   #before(): void {
-    this.#out.put(this.#started ? this.frame.next : this.frame.first)
+    if (!this.#begun) this.#out.put(this.#started ? this.frame.next : this.frame.first)
     this.#started = true
+    this.#begun = false
   }
 
   /** While opening the relay tries elsewhere, unless it committed for the time that passed; then, as later, the client is told. */

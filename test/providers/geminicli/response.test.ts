@@ -272,6 +272,47 @@ describe("a bad end", () => {
   })
 })
 
+describe("silence in an event stream", () => {
+  // As @google/generative-ai 0.24 reads: nothing but such events may stand there.
+  const strict = (out: string) => {
+    expect(out).toMatch(/^(?:data: .*\n\n)*$/)
+    return out.split("\n\n").flatMap((event) => (event === "" ? [] : [JSON.parse(event.slice(6))]))
+  }
+  const kept = (framer: StreamFramer) => {
+    const bytes = framer.keepAlive
+    framer.kept()
+    return bytes
+  }
+
+  test("is filled with the beginning of the next event, for clients that know no comments", () => {
+    const framer = new StreamFramer(SSE_FRAME, context)
+    const pieces = [
+      kept(framer),
+      kept(framer),
+      framer.push(bytes(frames(three.slice(0, 1)))),
+      framer.push(bytes(frames(three.slice(1, 2)))),
+      kept(framer),
+      kept(framer),
+      framer.push(bytes("data: [DONE]\n\n")),
+      framer.push(bytes(frames(three.slice(2)))),
+    ]
+    // No event has to follow the last one.
+    expect([framer.keepAlive, framer.end(null)]).toEqual([null, null])
+    expect(strict(pieces.map(text).join(""))).toEqual(three.map(({ response }) => named(response)))
+  })
+
+  test("leaves no event open at a bad end", () => {
+    for (const end of [null, { kind: "timeout", stage: "idle" }, { kind: "cut", detail: "reset" }] as const) {
+      const framer = new StreamFramer(SSE_FRAME, context)
+      const pieces = [framer.push(bytes(frames(three.slice(0, 1)))), kept(framer), framer.end(end)]
+      expect(strict(pieces.map(text).join("")).at(-1)).toHaveProperty("error")
+    }
+    const framer = new StreamFramer(SSE_FRAME, context)
+    const pieces = [framer.push(bytes(frames(three.slice(0, 1)))), kept(framer), framer.push(bytes(frames([ERROR])))]
+    expect(strict(pieces.map(text).join("")).at(-1)).toHaveProperty("error")
+  })
+})
+
 describe("one JSON array for the client", () => {
   const array = (chunks: readonly string[], fault: Failure | null = null) =>
     JSON.parse(run(chunks, ARRAY_FRAME, fault).out)
