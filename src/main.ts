@@ -12,5 +12,4 @@ const [{ createIo }, { run }] = await Promise.all([import("./cli/io.ts"), import
 const io = createIo(process)
 const code = await run(argv, io)
 // A pipe may not have taken everything yet.
-await io.flush()
-process.exit(code)
+process.exit(await io.finish(code))

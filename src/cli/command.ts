@@ -68,6 +68,8 @@ export interface Io {
   readonly interactive: boolean
   out(text: string): void
   err(text: string): void
+  /** Aborted once standard output takes no more, as when its reader has left: for what would write without end. */
+  readonly unheard?: AbortSignal
   /** All of standard input, as text. */
   readInput(): Promise<string>
   /** One line typed by a person, or null at the end of input or when `signal` says that it is not wanted any more. */

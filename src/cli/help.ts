@@ -65,7 +65,8 @@ function commandHelp(command: Command, meaning: (code: number) => string): strin
       [...(command.options ?? []), ...COMMON_OPTIONS].map((o): Row => [spelling(o), withChoices(o.summary, o.choices)]),
     ),
   )
-  const exits = [...new Set([0, ...(command.exits ?? []), 64])].sort((a, b) => a - b)
+  // 74: whatever a command prints may meet a full disk.
+  const exits = [...new Set([0, ...(command.exits ?? []), 64, 74])].sort((a, b) => a - b)
   lines.push("", "Exit codes", ...table(exits.map((code): Row => [String(code), meaning(code)])), "")
   return lines.join("\n")
 }

@@ -26,7 +26,8 @@ export interface WatchOptions {
 }
 
 /**
- * Draws the pools anew whenever the server reports a change, until SIGINT or SIGTERM. A server that goes away is waited for.
+ * Draws the pools anew whenever the server reports a change, until SIGINT or SIGTERM, or until nobody reads what is
+ * drawn. A server that goes away is waited for.
  * @throws ServerError when it cannot be reached to begin with, or refuses the key
  */
 export async function watchPools(options: WatchOptions): Promise<void> {
@@ -34,6 +35,7 @@ export async function watchPools(options: WatchOptions): Promise<void> {
   const stop = new AbortController()
   const bell = new Bell(options.timers)
   const offSignals = io.onSignal(["SIGINT", "SIGTERM"], () => stop.abort())
+  io.unheard?.addEventListener("abort", () => stop.abort())
   const offResize = io.onSignal(["SIGWINCH"], () => bell.ring())
   const screen = io.terminal && !json
   let entered = false
