@@ -32,6 +32,8 @@ export class ConfigFileError extends Error {
 }
 
 const OWNER_ONLY = 0o600
+/** Permission bits of everybody else. */
+const OTHERS = 0o007
 
 export interface ConfigFile {
   /** The file itself, where its name is a link. */
@@ -41,6 +43,8 @@ export interface ConfigFile {
   readonly text: string
   readonly config: Config
   readonly warnings: readonly string[]
+  /** Others may read it, and no secret in it speaks against that. */
+  readonly shared: boolean
 }
 
 /**
@@ -53,15 +57,17 @@ export function openConfigFile(option: string | null, io: Pick<Io, "env" | "cwd"
   const shown = option ?? (io.env.POLLUX_CONFIG || "config.toml")
   try {
     const path = realpathSync(loaded.path)
-    return { path, shown, text: readFileSync(path, "utf8"), config: loaded.config, warnings: loaded.warnings }
+    const { config, warnings, holdsSecret } = loaded
+    const shared = !holdsSecret && process.platform !== "win32" && (statSync(path).mode & OTHERS) !== 0
+    return { path, shown, text: readFileSync(path, "utf8"), config, warnings, shared }
   } catch (error) {
     throw new ConfigFileError(`pollux: ${shown}: cannot be read: ${reason(error)}`, EXIT.noInput)
   }
 }
 
 /**
- * Puts `text` in the file's place, at once and durably: readable by its owner alone, or, as long as no secret is in it, by whoever could
- * read it before, such as the service of a user that systemd invents.
+ * Puts `text` in the file's place, at once and durably. A file that everybody could read becomes its owner's alone when a secret is in
+ * it; else whoever could read it still can, such as the service, by its group or as a user that systemd invents.
  * @param changes names of the keys that may differ afterwards, as a reload names them
  * @param text null when the change has no place in the file as it is written
  * @throws ConfigFileError; the file is then as it was
@@ -85,7 +91,7 @@ export function replaceConfigFile(
   const others = [...live, ...restart].filter((name) => !changes.includes(name))
   if (others.length > 0) throw byHand(`the change would touch ${others.join(", ")} too`)
   try {
-    write(file, text, read.holdsSecret ? OWNER_ONLY : null)
+    write(file, text, read.holdsSecret)
   } catch (error) {
     if (error instanceof ConfigFileError) throw error
     throw new ConfigFileError(`pollux: ${file.shown}: ${reason(error)}; nothing was changed`, EXIT.cannotCreate)
@@ -94,7 +100,7 @@ export function replaceConfigFile(
 }
 
 /** Beside the file, so that the last step is one rename on one file system (POSIX rename(2) is atomic). */
-function write({ path, shown, text: before }: ConfigFile, text: string, mode: number | null): void {
+function write({ path, shown, text: before }: ConfigFile, text: string, secret: boolean): void {
   const folder = dirname(path)
   const draft = join(folder, `.${basename(path)}.${randomBytes(6).toString("hex")}`)
   const handle = openSync(draft, "wx", OWNER_ONLY)
@@ -107,7 +113,8 @@ function write({ path, shown, text: before }: ConfigFile, text: string, mode: nu
       closeSync(handle)
     }
     keepOwner(path, draft)
-    if (mode === null) chmodSync(draft, statSync(path).mode & 0o777)
+    const mode = statSync(path).mode & 0o777
+    chmodSync(draft, secret && (mode & OTHERS) !== 0 ? OWNER_ONLY : mode)
     if (readFileSync(path, "utf8") !== before) {
       throw new ConfigFileError(`pollux: ${shown} was changed by somebody else meanwhile; try again`, EXIT.inUse)
     }

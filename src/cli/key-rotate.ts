@@ -50,6 +50,10 @@ async function rotate(file: ConfigFile, input: Input, io: Io): Promise<number> {
     for (const line of BY_HAND) io.err(`${line}\n`)
     return EXIT.config
   }
+  if (file.shared) {
+    io.err(`pollux: ${file.shown} stays as it is: ${SHARED.join("\n")}\n`)
+    return EXIT.config
+  }
   const key = randomBytes(32).toString("hex")
   const previous = [...new Set([...earlier, ...(old === null ? [] : [old])])]
   const withOld = previous.length === 0 ? file.text : setValue(file.text, "basic", "previous_encryption_keys", previous)
@@ -127,4 +131,12 @@ const BY_HAND = [
   "  3. put the new one in the place of the old one in the environment or the credential",
   "  4. restart the server: it brings every stored token under the new key",
   "  5. take previous_encryption_keys out again",
+]
+
+/** With a key in it the file would have to be its owner's alone, and a server of another user could not start any more. */
+const SHARED = [
+  "no key is in it and all users may read it, which the server's own may need. Give it the key from outside:",
+  "  1. make one where the server finds it: openssl rand -hex 32, as POLLUX_ENCRYPTION_KEY or as the file encryption_key in its $CREDENTIALS_DIRECTORY (for the service: beside the configuration, mode 0600)",
+  "  2. restart the server: it brings every stored token under the key",
+  "Or make the file its server's alone first (chown, chmod 600), and run this again.",
 ]

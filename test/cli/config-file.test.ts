@@ -63,6 +63,13 @@ describe("replacing a configuration", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600)
   })
 
+  test("leaves a file with a key to a group that has it to itself, which may be the service's", () => {
+    chmodSync(path, 0o640)
+    const file = openConfigFile(null, io())
+    replaceConfigFile(file, setValue(file.text, "basic", "loglevel", "warn"), ["basic.loglevel"], io())
+    expect(statSync(path).mode & 0o777).toBe(0o640)
+  })
+
   test("keeps the owner, so that an administrator's change takes it from nobody", () => {
     const [uid, gid] = process.getuid?.() === 0 ? [1234, 2345] : [statSync(path).uid, statSync(path).gid]
     chownSync(path, uid, gid)

@@ -1,6 +1,6 @@
 /** `pollux key rotate`: whatever is cut off where, a start with the file that is left works and no token is lost. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parse } from "smol-toml"
 import { capture } from "../../scripts/lib/capture.ts"
@@ -205,6 +205,22 @@ describe("a rotation", () => {
     })
     expect(readFileSync(other, "utf8")).toContain("previous_encryption_keys")
   })
+
+  test("puts no key into a file without one that others read, such as the service of a user that systemd invents", async () => {
+    const world = await setUp()
+    const open = withBasic(world, { pollux_key: null })
+    put(world, open)
+    chmodSync(pathOf(world), 0o644)
+    const env = { POLLUX_KEY: world.pollux.key }
+    const result = await cli(world.pollux, ["key", "rotate", "--enable"], { env })
+    expect(result.stderr).toContain("encryption_key")
+    expect({ code: result.code, stdout: result.stdout, text: textOf(world) }).toEqual({
+      code: 78,
+      stdout: "",
+      text: open,
+    })
+    expect(statSync(pathOf(world)).mode & 0o777).toBe(0o644)
+  }, 30_000)
 
   test("of a key from the environment or a credential tells how to do it by hand", async () => {
     const world = await setUp()
