@@ -1,6 +1,6 @@
 /** Composes the parts into one running app: start order, stop order, reload. No logic of its own. */
 import type { Loaded } from "./config/load.ts"
-import { diffReload } from "./config/reload.ts"
+import { applyReload, diffReload } from "./config/reload.ts"
 import type { Config } from "./config/types.ts"
 import { logAccess } from "./http/access.ts"
 import { createEdge, type Mounted, mount } from "./http/edge.ts"
@@ -156,7 +156,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     const problem = rekey(loaded.config.basic.encryptionKey)
     if (problem !== null) return { ok: false, problems: [problem] }
     const { live: changed, restart: needsRestart } = diffReload(config.current, loaded.config)
-    config.current = loaded.config
+    config.current = applyReload(config.current, loaded.config)
     log.setLevel(loaded.config.basic.logLevel)
     allow(loaded.config)
     for (const warning of loaded.warnings) log.warn(warning)

@@ -33,3 +33,12 @@ export function diffReload(old: Config, next: Config): ReloadDiff {
   if (!isDeepStrictEqual(old.keys, next.keys)) live.push("keys")
   return { live, restart }
 }
+
+/**
+ * The configuration in use after a reload: `next`, but for what only a restart applies, which stays as it runs. So the next reload
+ * goes on naming it, and no longer does when the file is back at what runs. Pure.
+ */
+export function applyReload(running: Config, next: Config): Config {
+  const { listenAddr, listenPort, databasePath, logFormat } = running.basic
+  return { ...next, basic: { ...next.basic, listenAddr, listenPort, databasePath, logFormat } }
+}

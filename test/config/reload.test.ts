@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { parseConfig } from "../../src/config/parse.ts"
-import { diffReload } from "../../src/config/reload.ts"
+import { applyReload, diffReload } from "../../src/config/reload.ts"
+import { SECTIONS } from "../../src/config/sections.ts"
 import type { Config } from "../../src/config/types.ts"
 
 const NOTHING = { polluxKey: null, adminKey: null, encryptionKey: null }
@@ -40,5 +41,19 @@ describe("a reload", () => {
   test("names the client keys as one", () => {
     const key = `[[keys]]\nname = "a"\nsha256 = "${"0".repeat(64)}"`
     expect(diffReload(config(""), config("", key)).live).toEqual(["keys"])
+  })
+
+  test("leaves in use what needs a restart, so that it is named until there was one, or the file is as before", () => {
+    const running = config("")
+    const next = config(
+      'listen_port = 1\nlisten_addr = "::1"\ndatabase_url = "sqlite://x"\nlog_format = "text"\ndrain_timeout = 7',
+    )
+    const { restart } = diffReload(running, next)
+    const fields = SECTIONS.flatMap(({ name, fields }) => Object.values(fields).map((field) => ({ name, ...field })))
+    const notLive = fields.filter(({ live }) => !live).map(({ name, key }) => `${name}.${key}`)
+    expect(restart.toSorted()).toEqual(notLive.toSorted())
+    const used = applyReload(running, next)
+    expect(diffReload(running, used)).toEqual({ live: ["basic.drain_timeout"], restart: [] })
+    expect(diffReload(used, next)).toEqual({ live: [], restart })
   })
 })

@@ -147,6 +147,12 @@ describe("pollux reload", () => {
     expect(await codex("gpt-5.5")).toBe(200)
   })
 
+  test("goes on naming what needs a restart until the file is as it runs", async () => {
+    expect((await pollux("reload")).stdout).toBe("Reloaded.\nNeeds a restart:\n  basic.log_format\n")
+    edit('log_format = "json"\n', "")
+    expect((await pollux("reload")).stdout).toBe("Reloaded; nothing has changed.\n")
+  })
+
   test("is JSON for a program", async () => {
     edit("drain_timeout = 5", "drain_timeout = 6")
     const shown = JSON.parse((await pollux("reload", "--json")).stdout)
