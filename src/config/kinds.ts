@@ -114,10 +114,12 @@ export function listOf(type: string, item: Kind<string>, secret = false): Kind<r
 export const address: Kind<string> = {
   type: "IP address or localhost",
   read(value) {
-    const expected = 'an IP address such as "127.0.0.1" or "::", without a port'
+    const expected = 'an IP address such as "127.0.0.1" or "::", without a port or zone'
     if (typeof value !== "string") return wrong(expected, describe(value))
     const bare = withoutBrackets(value.trim())
-    return isIP(bare) !== 0 || bare === "localhost" ? right(bare) : wrong(expected, describe(value))
+    const known = isIP(bare) !== 0 || bare === "localhost"
+    // Node takes fe80::1%eth0 for an address; a URL (RFC 3986 3.2.2) has no place for the zone.
+    return known && !bare.includes("%") ? right(bare) : wrong(expected, describe(value))
   },
 }
 

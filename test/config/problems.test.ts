@@ -21,6 +21,12 @@ describe("a problem", () => {
     expect(problemsOf(shared + own)).toEqual([problem])
   })
 
+  test("is an address with a zone, which no URL can name: the server's own commands could not reach it", () => {
+    expect(problemsOf('[basic]\npollux_key = "k"\nlisten_addr = "fe80::1%eth0"')).toEqual([
+      'config.toml:3:15 basic.listen_addr: expected an IP address such as "127.0.0.1" or "::", without a port or zone, got "fe80::1%eth0"',
+    ])
+  })
+
   test("is told with all others, in the order of the file, with the place of the value", () => {
     const text = `top = 1
 [basic]
