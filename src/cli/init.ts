@@ -20,7 +20,7 @@ export const init: Command = {
   options: [CONFIG_OPTION],
   exits: [EXIT.cannotCreate],
   async run(input, io) {
-    const shown = input.option("config") ?? io.env.POLLUX_CONFIG ?? "config.toml"
+    const shown = input.option("config") ?? (io.env.POLLUX_CONFIG || "config.toml")
     const text = renderInit({ key: randomBytes(KEY_BYTES).toString("base64url") })
     try {
       const file = openSync(resolve(io.cwd, shown), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
