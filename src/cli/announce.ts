@@ -61,10 +61,10 @@ export function report(announced: Announced, io: Pick<Io, "err">, name: string, 
         io.err(`pollux: the server at ${announced.url} has seen no change: it runs with another configuration\n`)
         return EXIT.failure
       }
-      io.err(`The server at ${announced.url} uses it now.\n`)
+      io.err(`The server at ${announced.url} has taken the change.\n`)
       return EXIT.ok
     case "absent":
-      io.err(`${announced.why}: the next start uses it.\n`)
+      io.err(`${announced.why}: the next start takes the change.\n`)
       return EXIT.ok
     default:
       io.err(

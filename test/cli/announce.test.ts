@@ -43,7 +43,7 @@ describe("a changed file", () => {
 
   test("is in force when the server saw that very change", () => {
     const reloaded = { kind: "reloaded", url: URL_, encryptionKeyId: null } as const
-    expect(told({ ...reloaded, changed: ["keys"] })).toEqual({ code: 0, text: `The server at ${URL_} uses it now.\n` })
+    expect(told({ ...reloaded, changed: ["keys"] })).toEqual({ code: 0, text: `The server at ${URL_} has taken the change.\n` })
     expect(told({ ...reloaded, changed: ["basic.loglevel"] })).toEqual({
       code: 1,
       text: expect.stringContaining("another configuration"),
@@ -53,7 +53,7 @@ describe("a changed file", () => {
   test("waits for the next start when no server runs, and is a failure when one runs on without it", () => {
     expect(told({ kind: "absent", why: "No server answers" })).toEqual({
       code: 0,
-      text: "No server answers: the next start uses it.\n",
+      text: "No server answers: the next start takes the change.\n",
     })
     for (const kind of ["refused", "unknown"] as const) {
       const { code, text } = told({ kind, why: "why not" })

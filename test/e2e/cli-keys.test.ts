@@ -34,7 +34,7 @@ async function local(...args: string[]) {
 /** Makes a key; its text. */
 async function add(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await pollux("key", "add", ...args)
-  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("uses it now.") })
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("has taken the change.") })
   return secret(stdout.trim())
 }
 
@@ -249,7 +249,7 @@ describe("without a server", () => {
     const key = secret(stdout.trim())
     expect({ code, stderr }).toEqual({
       code: 0,
-      stderr: expect.stringContaining("No server answers at http://127.0.0.1:1: the next start uses it."),
+      stderr: expect.stringContaining("No server answers at http://127.0.0.1:1: the next start takes the change."),
     })
     expect((await ask(key)).status).toBe(401)
     expect((await pollux("reload")).stdout).toBe("Reloaded. Now in use:\n  keys\n")
