@@ -24,10 +24,17 @@ import { ListShape, PROVIDERS } from "./shapes.ts"
 /** Longest wait for one answer, in milliseconds. */
 const ANSWER_MS = 5_000
 
-/** The database, the files beside it, and the room for them. */
-export function checkDatabase(config: Config, cwd: string): readonly Finding[] {
+/**
+ * The database, the files beside it, and the room for them.
+ * @param runs whether the server does: then a database that is not here is somewhere else
+ */
+export function checkDatabase(config: Config, cwd: string, runs: boolean): readonly Finding[] {
   const path = resolve(cwd, config.basic.databasePath)
   const folder = dirname(path)
+  if (runs && !existsSync(path)) {
+    const says = `the server runs, but not with ${path}: its database and disk are not looked at`
+    return [warn("database", says, "run this in the server's working directory (of the service: /var/lib/pollux)")]
+  }
   try {
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch {

@@ -30,20 +30,19 @@ export const doctor: Command = {
 async function examine(input: Input, io: Io): Promise<readonly Finding[]> {
   const loaded = loadConfig({ explicitPath: input.option("config"), env: io.env, cwd: io.cwd })
   const elsewhere = input.option("server") !== null
+  const config = loaded.ok ? loaded.config : null
+  const upstreams = Object.entries(config?.providers ?? {}).map(([name, settings]) => checkUpstream(name, settings))
+  const running = await examineServer(input, io, { elsewhere, wrong: !loaded.ok && !elsewhere })
   const findings: Finding[] = []
   if (loaded.ok) {
     findings.push(ok("configuration", `${loaded.path} is valid`))
     for (const text of loaded.warnings) findings.push(warn("configuration", text, null))
-    findings.push(...checkDatabase(loaded.config, io.cwd), ...checkEnvironment(io.env, loaded.config))
+    findings.push(...checkDatabase(loaded.config, io.cwd, running.runs), ...checkEnvironment(io.env, loaded.config))
     findings.push(...leftoverFindings(loaded.config, Date.now()))
   } else if (!elsewhere || !loaded.missing) {
     for (const problem of loaded.problems) findings.push(fail("configuration", problem, null))
   }
-  const config = loaded.ok ? loaded.config : null
-
-  const upstreams = Object.entries(config?.providers ?? {}).map(([name, settings]) => checkUpstream(name, settings))
-  const running = examineServer(input, io, { elsewhere, wrong: !loaded.ok && !elsewhere })
-  findings.push(...(await running), ...(await Promise.all(upstreams)).flat())
+  findings.push(...running.findings, ...(await Promise.all(upstreams)).flat())
   return once(findings)
 }
 
@@ -51,7 +50,7 @@ async function examineServer(
   input: Input,
   io: Io,
   { elsewhere, wrong }: { readonly elsewhere: boolean; readonly wrong: boolean },
-): Promise<readonly Finding[]> {
+): Promise<{ readonly runs: boolean; readonly findings: readonly Finding[] }> {
   let target: Target
   try {
     target = findTarget(input, io)
@@ -59,10 +58,11 @@ async function examineServer(
     if (!(error instanceof ServerError)) throw error
     // A configuration that is wrong has been told already.
     const why = wrong ? "the configuration is wrong" : error.message
-    return [warn("server", `not looked at: ${why.replace(/^pollux: /, "")}`, null)]
+    return { runs: false, findings: [warn("server", `not looked at: ${why.replace(/^pollux: /, "")}`, null)] }
   }
   const { presence, findings } = await checkServer(target.url, elsewhere ? null : target.config)
-  return presence === "pollux" ? [...findings, ...(await checkRunning(connect(target)))] : findings
+  const runs = presence === "pollux"
+  return { runs, findings: runs ? [...findings, ...(await checkRunning(connect(target)))] : findings }
 }
 
 /** One line about the clock is enough when all is well, and one about each upstream that two providers share. */

@@ -71,6 +71,20 @@ test("all is well with a running server that has credentials", async () => {
   ])
 })
 
+test("a running server's database that is elsewhere is not said to be missing", async () => {
+  const cwd = mkdtempSync(join(world.pollux.cwd, "elsewhere-"))
+  const args = ["doctor", "--json", "--config", join(world.pollux.cwd, "config.toml")]
+  const { findings } = report((await cli(world.pollux, args, { cwd })).stdout)
+  expect(about(findings, "database")).toMatchObject([
+    {
+      state: "warn",
+      says: expect.stringContaining("are not looked at"),
+      cure: expect.stringContaining("/var/lib/pollux"),
+    },
+  ])
+  expect(about(findings, "disk")).toEqual([])
+})
+
 test("the upstreams are asked for nothing but their head, without a token", async () => {
   const [before, beforeToo] = [world.google.requests.length, world.openai.requests.length]
   await examine()
