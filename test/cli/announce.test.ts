@@ -43,7 +43,10 @@ describe("a changed file", () => {
 
   test("is in force when the server saw that very change", () => {
     const reloaded = { kind: "reloaded", url: URL_, encryptionKeyId: null } as const
-    expect(told({ ...reloaded, changed: ["keys"] })).toEqual({ code: 0, text: `The server at ${URL_} has taken the change.\n` })
+    expect(told({ ...reloaded, changed: ["keys"] })).toEqual({
+      code: 0,
+      text: `The server at ${URL_} has taken the change.\n`,
+    })
     expect(told({ ...reloaded, changed: ["basic.loglevel"] })).toEqual({
       code: 1,
       text: expect.stringContaining("another configuration"),
