@@ -32,7 +32,7 @@ export function learnQuotas(
   pool.changed?.add(entry)
 }
 
-/** Another plan may have other models (spec/codex.md 6.2): what the credential lacked under the one `before` no longer counts. */
+/** Another plan may have other models: what the credential lacked under the one `before` no longer counts. */
 export function planKnown(
   { pool, ledger }: { readonly pool: CredentialPool; readonly ledger: Ledger },
   entry: Entry,
