@@ -24,13 +24,13 @@ async function taken(calm: Calm): Promise<number> {
 
 describe("a sample", () => {
   test("counts when the work took no longer before and after it", async () => {
-    const { calm, slept } = machine(1, [125, 125])
+    const { calm, slept } = machine(1, [150, 150])
     expect(await taken(calm)).toBe(1)
     expect([slept(), calm.repeated, calm.disturbed]).toEqual([0, 0, 0])
   })
 
   test("waits for a calm moment, and is taken again when it was disturbed", async () => {
-    const { calm, slept } = machine(5, [126, 200, 100, 126, 100, 100])
+    const { calm, slept } = machine(5, [151, 200, 100, 151, 100, 100])
     expect(await taken(calm)).toBe(2)
     expect([slept(), calm.repeated, calm.disturbed]).toEqual([500, 1, 0])
   })
@@ -38,7 +38,13 @@ describe("a sample", () => {
   test("counts as disturbed once there are no repeats left, and the wait has an end", async () => {
     const { calm, slept } = machine(1, Array(200).fill(300))
     expect(await taken(calm)).toBe(2)
-    expect([slept(), calm.repeated, calm.disturbed]).toEqual([20_000, 1, 1])
+    expect([slept(), calm.repeated, calm.disturbed]).toEqual([6_000, 1, 1])
+  })
+
+  test("is waited for no longer when all of the run's patience is used up", async () => {
+    const { calm, slept } = machine(0, Array(2_000).fill(300))
+    for (let i = 0; i < 110; i++) await taken(calm)
+    expect([slept(), calm.disturbed]).toEqual([300_000, 110])
   })
 
   test("is measured against the best that was ever seen", async () => {

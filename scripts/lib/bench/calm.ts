@@ -4,12 +4,13 @@
  * timed before and after each sample.
  */
 
-/** A piece of work may take so much longer than at its best. */
-const SLOWER = 1.25
+/** A piece of work may take so much longer than at its best; a quarter longer is usual, and twice as long is a neighbour. */
+const SLOWER = 1.5
 /** Times that the work is done before the first sample, to know its best. */
 const FIRST_PROBES = 20
-/** Longest wait for a calm moment, and the pause between two looks, in milliseconds. */
-const WAIT_MS = 10_000
+/** Longest wait for a calm moment, in all of a run, and the pause between two looks, in milliseconds. */
+const WAIT_MS = 3_000
+const WAITS_MS = 300_000
 const PAUSE_MS = 250
 
 export interface CalmDeps {
@@ -26,6 +27,7 @@ export class Calm {
   /** Samples that were taken again. */
   repeated = 0
   private best: readonly number[] = []
+  private patience = WAITS_MS
 
   constructor(private readonly deps: CalmDeps) {
     for (let i = 0; i < FIRST_PROBES; i++) this.calm()
@@ -47,7 +49,11 @@ export class Calm {
 
   /** Waits for a calm moment, within bounds. */
   async settle(): Promise<void> {
-    for (let waited = 0; waited < WAIT_MS && !this.calm(); waited += PAUSE_MS) await this.deps.sleep(PAUSE_MS)
+    const least = Math.max(0, this.patience - WAIT_MS)
+    while (this.patience > least && !this.calm()) {
+      this.patience -= PAUSE_MS
+      await this.deps.sleep(PAUSE_MS)
+    }
   }
 
   private calm(): boolean {

@@ -142,7 +142,7 @@ function goalTable(results: Results): string {
 function samplesText({ counted, repeated, disturbed }: Results["samples"]): string {
   return (
     `Of ${thousands(counted)} samples, ${thousands(repeated)} were taken again because the machine was slower before or after ` +
-    `them than at its best (a fixed walk through memory took over a quarter longer); ${thousands(disturbed)} count although it was.`
+    `them than at its best (a fixed walk through memory took over half as long again); ${thousands(disturbed)} count although it was.`
   )
 }
 
