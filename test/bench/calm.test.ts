@@ -41,6 +41,12 @@ describe("a sample", () => {
     expect([slept(), calm.repeated, calm.disturbed]).toEqual([6_000, 1, 1])
   })
 
+  test("is taken four times at most", async () => {
+    const { calm } = machine(100, Array(200).fill(300))
+    expect(await taken(calm)).toBe(4)
+    expect([calm.repeated, calm.disturbed]).toEqual([3, 1])
+  })
+
   test("is waited for no longer when all of the run's patience is used up", async () => {
     const { calm, slept } = machine(0, Array(2_000).fill(300))
     for (let i = 0; i < 110; i++) await taken(calm)
