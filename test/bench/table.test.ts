@@ -39,8 +39,8 @@ describe("the report", () => {
   test("names machine, versions and revision", () => {
     const text = report(results([]))
     for (const part of [
-      "Of 600 samples, 7 were taken again",
-      "; 3 count although",
+      "600 samples count; 7 others were dropped",
+      "and 3 count although",
       "A CPU",
       "4 cores",
       "Bun 1.4.5",

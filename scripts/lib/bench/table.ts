@@ -141,8 +141,8 @@ function goalTable(results: Results): string {
 
 function samplesText({ counted, repeated, disturbed }: Results["samples"]): string {
   return (
-    `Of ${thousands(counted)} samples, ${thousands(repeated)} were taken again because the machine was slower before or after ` +
-    `them than at its best (a fixed walk through memory took over half as long again); ${thousands(disturbed)} count although it was.`
+    `${thousands(counted)} samples count; ${thousands(repeated)} others were dropped and taken again, because the machine was slower before or ` +
+    `after them than at its best (a fixed walk through memory took over half as long again), and ${thousands(disturbed)} count although it was.`
   )
 }
 
