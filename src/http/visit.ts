@@ -137,7 +137,9 @@ export class Visit implements ApiContext, Receiver {
   /** The answer is made. */
   settle(): void {
     const { inbound } = this
-    if ((this.#lifted || inbound.relayed) && !inbound.streaming) this.wire.settle(this.request)
+    // Also where no limit had to be lifted: whoever has a key and sent all of his request may send the next one here.
+    const welcome = this.#lifted || (this.#received && inbound.holder !== NOBODY)
+    if (welcome && !inbound.streaming) this.wire.settle(this.request)
   }
 
   /** Whether so much of the body is still unread, or may be, that it is not worth being skipped. */

@@ -46,6 +46,12 @@ describe("the time that a connection is given", () => {
     }
   })
 
+  test("begins anew with an answer that was made without the relay", async () => {
+    const { send, limits } = limited()
+    await send("/toy/v1/echo", { method: "POST", body: "x", headers: { "content-length": "1" } })
+    expect(limits).toEqual([60])
+  })
+
   test("is not lengthened for who has no right key, nor before the body is there", async () => {
     const { send, limits } = limited()
     await send("/toy/v1/models", {}, "wrong")
