@@ -31,6 +31,7 @@ export interface RawReply {
 
 export interface RawUpstream {
   readonly url: string
+  /** All that came, in order, but for what Pollux asks for itself. */
   readonly requests: readonly RawRequest[]
   /** Answers all requests from now on. */
   answer(make: (request: RawRequest) => RawReply): void
@@ -50,9 +51,9 @@ export async function startRawUpstream(): Promise<RawUpstream> {
       received = Buffer.concat([received, chunk])
       for (let read = takeRequest(received); read !== null; read = takeRequest(received)) {
         received = Buffer.from(received.subarray(read.length))
-        requests.push(read.request)
-        const isSetup = read.request.target === "/v1internal:loadCodeAssist"
-        await write(socket, isSetup ? reply(200, JSON_TYPE, SETUP) : make(read.request))
+        const own = OWN_QUESTIONS.get(read.request.target)
+        if (own === undefined) requests.push(read.request)
+        await write(socket, own ?? make(read.request))
       }
     })
   })
@@ -75,7 +76,16 @@ export async function startRawUpstream(): Promise<RawUpstream> {
 }
 
 const JSON_TYPE = { "content-type": "application/json" }
-const SETUP = JSON.stringify({ currentTier: { id: "standard-tier" }, cloudaicompanionProject: "companion-raw" })
+const ownReply = (body: object) => reply(200, JSON_TYPE, JSON.stringify(body))
+/** What Pollux asks for itself, in its own time: never among `requests`, which a test counts. */
+const OWN_QUESTIONS: ReadonlyMap<string, RawReply> = new Map([
+  [
+    "/v1internal:loadCodeAssist",
+    ownReply({ currentTier: { id: "standard-tier" }, cloudaicompanionProject: "companion-raw" }),
+  ],
+  ["/v1internal:retrieveUserQuota", ownReply({ buckets: [] })],
+  ["/backend-api/wham/usage", ownReply({ plan_type: "plus" })],
+])
 
 async function write(socket: Socket, { pieces, close = false }: RawReply): Promise<void> {
   for (const { bytes, after = 0 } of pieces) {
