@@ -12,7 +12,7 @@ import type { RootLog } from "./observe/log.ts"
 import { createMetrics } from "./observe/metrics.ts"
 import { createCodex } from "./providers/codex/index.ts"
 import { createGeminicli } from "./providers/geminicli/index.ts"
-import { createFetcher } from "./relay/fetcher.ts"
+import { createUpstreams } from "./relay/fetcher.ts"
 import type { CallBase, Recorder } from "./relay/ports.ts"
 import { createRecorder } from "./relay/recorder.ts"
 import { createRelay } from "./relay/relay.ts"
@@ -84,7 +84,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
       clock,
       log,
       random: Math.random,
-      fetcher: createFetcher({ settings, log }),
+      ...createUpstreams({ settings, log, clock, timers }),
     })
     const { name } = module
     const pool = createPool({

@@ -2,7 +2,7 @@
 import type { AnyElysia } from "elysia"
 import type { Clock, Live, Random } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
-import type { CallBase, ClientError, Fetcher, Inbound, Provider, Relay } from "../relay/ports.ts"
+import type { CallBase, ClientError, Fetcher, Inbound, Provider, Relay, Sender } from "../relay/ports.ts"
 import type { Pool, QuotaReader, Refresher } from "../scheduler/ports.ts"
 import type { TokenSet } from "../store/types.ts"
 
@@ -154,6 +154,7 @@ export interface ProviderModule<C extends CallBase = CallBase> {
 export interface ProviderDeps<S> {
   readonly settings: Live<S>
   readonly fetcher: Fetcher
+  readonly sender: Sender
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

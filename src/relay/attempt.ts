@@ -1,10 +1,22 @@
 import type { Clock, Timers } from "../observe/clock.ts"
+import type { Halt } from "../observe/halt.ts"
 import type { Lease } from "../scheduler/ports.ts"
 import { letEnd, readErrorBody, readUnary } from "./bodies.ts"
+import { decoded } from "./decoded.ts"
 import { GRACE_MS, type Peeked } from "./live-stream.ts"
 import { brokenAnswer, networkFailure } from "./network.ts"
 import { peek } from "./peek.ts"
-import type { CallBase, Failure, Notes, Opened, Provider, RelaySettings } from "./ports.ts"
+import type {
+  Answer,
+  AnswerHeaders,
+  CallBase,
+  ChunkReader,
+  Failure,
+  Notes,
+  Opened,
+  Provider,
+  RelaySettings,
+} from "./ports.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
 /** Longest reading of a failed answer's body, in milliseconds. */
@@ -12,7 +24,6 @@ export const ERROR_BODY_MS = 10_000
 /** Largest answer that is taken in one piece where its head declares its size: half as dear as a reader over its body. */
 export const ONE_PIECE_BYTES = 64 * 1024
 
-type Reader = ReadableStreamDefaultReader<Uint8Array>
 type StreamOpened = Opened & { readonly mode: "stream" }
 type UnaryOpened = Opened & { readonly mode: "unary" }
 
@@ -24,7 +35,7 @@ export type Attempted =
       readonly body: Uint8Array | string
       readonly status: number
     }
-  | { readonly kind: "stream"; readonly opened: StreamOpened; readonly reader: Reader; readonly peeked: Peeked }
+  | { readonly kind: "stream"; readonly opened: StreamOpened; readonly reader: ChunkReader; readonly peeked: Peeked }
 
 export interface AttemptDeps<C extends CallBase> {
   readonly provider: Provider<C>
@@ -37,7 +48,7 @@ export interface AttemptDeps<C extends CallBase> {
  * One call of the upstream: sent once, then read until it is a failure, a whole answer, or a stream worth committing.
  *
  * The first-byte limit runs from the sending to the first byte of a 2xx body, the connection's making included; from then on
- * the idle limit runs between chunks. Aborting `controller` ends it at any time.
+ * the idle limit runs between chunks. `halt` ends it at any time.
  */
 export class Attempt<C extends CallBase> implements Ticking {
   place = -1
@@ -54,13 +65,13 @@ export class Attempt<C extends CallBase> implements Ticking {
   /** The answer came whole: its first byte is taken to have come when it was read. */
   private inOnePiece = false
   private opened: Opened | null = null
-  private reader: Reader | null = null
+  private reader: ChunkReader | null = null
 
   constructor(
     private readonly deps: AttemptDeps<C>,
     private readonly settings: RelaySettings,
     readonly lease: Lease,
-    private readonly controller: AbortController,
+    private readonly halt: Halt,
     /** Monotonic milliseconds. */
     readonly startedAt: number,
   ) {
@@ -71,24 +82,24 @@ export class Attempt<C extends CallBase> implements Ticking {
     if (now < this.due) return
     this.due = Number.POSITIVE_INFINITY
     this.expired = true
-    this.controller.abort()
+    this.halt.abort()
   }
 
   /** Sends it; `close` must follow, whatever comes of it. Rejects with what the provider's `send` rejects with. */
-  send(call: C): Promise<Response> {
+  send(call: C): Promise<Answer> {
     const { provider, ticker } = this.deps
     ticker.add(this)
-    return provider.send(this.lease, call, this.controller.signal)
+    return provider.send(this.lease, call, this.halt)
   }
 
   /**
    * Takes the answer's head. Gives the answer if it is small and of known size: its body is taken in one piece (`takeWhole`), under
    * the first-byte limit. Null: `read` goes on.
    */
-  open(response: Response, call: C): UnaryOpened | null {
+  open(response: Answer, call: C): UnaryOpened | null {
     this.status = response.status
     if (!response.ok) return null
-    const opened = this.deps.provider.open(response, call, this.lease)
+    const opened = this.deps.provider.open(decoded(response), call, this.lease)
     this.opened = opened
     if (opened.mode !== "unary" || !isOnePiece(response.headers)) return null
     this.notes = opened.assembler
@@ -104,7 +115,7 @@ export class Attempt<C extends CallBase> implements Ticking {
   }
 
   /** Reads any other answer until it is a failure, whole, or a stream worth committing. */
-  async read(response: Response): Promise<Attempted> {
+  async read(response: Answer): Promise<Attempted> {
     const { opened } = this
     if (opened === null) return failed(await this.readFailure(response))
     if (opened.response.body === null) return failed({ kind: "empty" })
@@ -142,15 +153,15 @@ export class Attempt<C extends CallBase> implements Ticking {
     this.due = this.deps.ticker.due(this.settings.idleTimeoutMs)
   }
 
-  private async readFailure(response: Response): Promise<Failure> {
+  private async readFailure(response: Answer): Promise<Failure> {
     const { clock, ticker } = this.deps
     this.firstByteMs = clock.mono() - this.startedAt
     this.due = ticker.due(Math.min(ERROR_BODY_MS, this.settings.firstByteTimeoutMs))
-    const body = await readErrorBody(response)
+    const body = await readErrorBody(decoded(response))
     return { kind: "status", status: response.status, headers: response.headers, body }
   }
 
-  private async readWhole(opened: UnaryOpened, reader: Reader): Promise<Attempted> {
+  private async readWhole(opened: UnaryOpened, reader: ChunkReader): Promise<Attempted> {
     const { assembler } = opened
     this.notes = assembler
     const read = await readUnary(reader, assembler, this)
@@ -159,7 +170,7 @@ export class Attempt<C extends CallBase> implements Ticking {
     return finished(opened)
   }
 
-  private async peek(opened: StreamOpened, reader: Reader): Promise<Attempted> {
+  private async peek(opened: StreamOpened, reader: ChunkReader): Promise<Attempted> {
     this.notes = opened.framer
     let cancelTimer = ignore
     const after = (ms: number): Promise<null> =>
@@ -181,7 +192,7 @@ function finished(opened: UnaryOpened): Attempted {
 }
 
 /** Whether the answer's size is known and small; a coded one may unfold to anything. */
-function isOnePiece(headers: Headers): boolean {
+function isOnePiece(headers: AnswerHeaders): boolean {
   const length = headers.get("content-length")
   return length !== null && Number(length) <= ONE_PIECE_BYTES && !headers.has("content-encoding")
 }

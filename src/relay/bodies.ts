@@ -1,4 +1,4 @@
-import type { Assembler, Failure } from "./ports.ts"
+import type { Answer, Assembler, ChunkReader, Failure } from "./ports.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
 /** How much of a failed answer's body is read. */
@@ -10,7 +10,7 @@ export const UNARY_BYTES = 64 * 1024 * 1024
  * The start of a failed answer's body, as text. What the upstream sends beyond `limit`, or after the reading was aborted, is
  * left out: an error's first bytes say what it is. Never rejects.
  */
-export async function readErrorBody(response: Response, limit: number = ERROR_BODY_BYTES): Promise<string> {
+export async function readErrorBody(response: Answer, limit: number = ERROR_BODY_BYTES): Promise<string> {
   if (response.body === null) return ""
   const decoder = new TextDecoder()
   const reader = response.body.getReader()
@@ -35,7 +35,7 @@ export async function readErrorBody(response: Response, limit: number = ERROR_BO
  * Each chunk is told to `watch`, for the idle limit. Rejects with what reading rejects with.
  */
 export async function readUnary(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  reader: ChunkReader,
   assembler: Assembler,
   watch: { onChunk(): void },
   limit: number = UNARY_BYTES,
@@ -57,7 +57,7 @@ export async function readUnary(
  * Gives an upstream whose answer is complete a little time to end by itself, so that its connection can be used again; then
  * cancels it. What it still sends is dropped.
  */
-export function letEnd(reader: ReadableStreamDefaultReader<Uint8Array>, ticker: Ticker, ms: number): void {
+export function letEnd(reader: ChunkReader, ticker: Ticker, ms: number): void {
   const due = ticker.due(ms)
   const limit: Ticking = {
     tick(now) {

@@ -1,96 +1,79 @@
-import { type Clock, type Live, systemClock } from "../observe/clock.ts"
+import { type Clock, type Live, systemClock, systemTimers, type Timers } from "../observe/clock.ts"
+import { nativeSignal } from "../observe/halt.ts"
 import type { Log } from "../observe/ports.ts"
+import { HttpVersions, type WaySettings } from "./http-versions.ts"
+import { Http1Client } from "./http1/client.ts"
 import { codeOf, networkFailure, ProxyFault } from "./network.ts"
-import type { Fetcher, UpstreamInit } from "./ports.ts"
-import { TlsShards } from "./tls-shards.ts"
+import type { Fetcher, Sender, UpstreamInit } from "./ports.ts"
 import { uploaded } from "./upload.ts"
 
 export { networkFailure }
 
-export interface FetcherDeps {
-  readonly settings: Live<{ readonly enableMultiplexing: boolean; readonly proxy: string | null }>
+export interface UpstreamDeps {
+  readonly settings: Live<WaySettings>
   readonly log: Log
   readonly clock?: Clock
+  readonly timers?: Timers
 }
 
-/** How long an origin that refused HTTP/2 is not asked again, in milliseconds: it may learn it, or another may take its place. */
-const REFUSAL_MS = 3_600_000
-
-type Send = (url: string, init: BunFetchRequestInit) => Promise<Response>
+/** The two ways of a provider's calls; see `Fetcher` and `Sender`. */
+export interface Upstreams {
+  readonly fetcher: Fetcher
+  readonly sender: Sender
+}
 
 /**
- * `fetch` as every upstream call uses it (see `Fetcher`). HTTP/2 when multiplexing is on and the way there allows it: not through
- * a proxy, not to an `http://` base, and not to an origin that refused it within the hour and under the same settings, each of which is logged once.
+ * `fetch` as upstream calls use it, and for those that clients wait for connections of our own, wherever the way there is HTTP/1.1
+ * without a proxy (`Http1Client` says why).
  *
  * TLS trusts Bun's own roots and what NODE_EXTRA_CA_CERTS or SSL_CERT_FILE name at start.
  */
-export function createFetcher(deps: FetcherDeps): Fetcher {
-  const { settings, log, clock = systemClock } = deps
-  const shards = new TlsShards()
-  const multiplexed = new Bun.FetchSession()
-  /** Why HTTP/2 cannot be used for an origin, where that was told; a handful, since URLs come from the configuration. */
-  const told = new Set<string>()
-  /** Origins that do not take HTTP/2, with the monotonic time until which that is believed. */
-  const refused = new Map<string, number>()
-  let refusedUnder = settings.current
+export function createUpstreams(deps: UpstreamDeps): Upstreams {
+  const { settings, log, clock = systemClock, timers = systemTimers } = deps
+  const versions = new HttpVersions(settings, log, clock)
+  const native = new NativeFetch(versions)
+  const http1 = new Http1Client(clock, timers)
+  return {
+    fetcher: (url, init) => native.ask(url, options(init, settings.current.proxy)),
+    sender(url, init) {
+      const { proxy } = settings.current
+      if (proxy === null && !versions.isMultiplexed(url)) return http1.ask(url, init)
+      return native.ask(url, { ...options(init, proxy), decompress: false })
+    },
+  }
+}
 
-  const refuses = (origin: string): boolean => {
-    if (refusedUnder !== settings.current) {
-      refusedUnder = settings.current
-      refused.clear()
-    }
-    const until = refused.get(origin)
-    return until !== undefined && clock.mono() < until
+class NativeFetch {
+  /** HTTP/2 connections of their own. */
+  private readonly multiplexed = new Bun.FetchSession()
+
+  constructor(private readonly versions: HttpVersions) {}
+
+  ask(url: string, init: BunFetchRequestInit): Promise<Response> {
+    const isMultiplexed = this.versions.isMultiplexed(url)
+    if (init.proxy !== false) return this.overProxy(url, init)
+    return isMultiplexed ? this.overHttp2(url, init) : this.overHttp1(url, uploaded(init))
   }
 
-  const warn = (origin: string, reason: string): void =>
-    log.warn("http2_unavailable", { origin, reason, using: "HTTP/1.1" })
-
-  const fallBack = (origin: string, reason: string): void => {
-    if (told.has(`${origin} ${reason}`)) return
-    told.add(`${origin} ${reason}`)
-    warn(origin, reason)
+  private overHttp1(url: string, init: BunFetchRequestInit): Promise<Response> {
+    return fetch(url, url.startsWith("https:") ? { ...init, protocol: "http1.1" } : init)
   }
 
-  const overTls: Send = async (url, init) => {
-    const shard = shards.pick()
-    shard.waiting++
+  private async overHttp2(url: string, init: BunFetchRequestInit): Promise<Response> {
     try {
-      return await shard.fetch(url, { ...uploaded(init), protocol: "http1.1" })
-    } finally {
-      shard.waiting--
-    }
-  }
-
-  // Through a proxy without a tunnel, Bun 1.4.5 may miss the answer that follows one which came before its large body was sent.
-  const overTcp: Send = (url, init) => fetch(url, init.proxy === false ? uploaded(init) : init)
-
-  const overHttp1: Send = (url, init) => (url.startsWith("https:") ? overTls(url, init) : overTcp(url, init))
-
-  const overHttp2 = async (url: string, init: BunFetchRequestInit, origin: string): Promise<Response> => {
-    try {
-      return await multiplexed.fetch(url, { ...uploaded(init), protocol: "http2" })
+      return await this.multiplexed.fetch(url, { ...uploaded(init), protocol: "http2" })
     } catch (error) {
       // Found out while the TLS connection was made: the request itself was not sent, so it can be sent again.
       if (codeOf(error) !== "HTTP2Unsupported") throw error
-      if (!refuses(origin)) warn(origin, "the server does not offer it")
-      refused.set(origin, clock.mono() + REFUSAL_MS)
-      return overHttp1(url, init)
+      this.versions.refuse(url)
+      return this.overHttp1(url, uploaded(init))
     }
   }
 
-  const send = (url: string, init: BunFetchRequestInit, proxied: boolean): Promise<Response> => {
-    if (!settings.current.enableMultiplexing) return overHttp1(url, init)
-    const origin = originOf(url)
-    if (proxied) fallBack(origin, "the runtime speaks HTTP/1.1 through a proxy")
-    else if (!url.startsWith("https:")) fallBack(origin, "HTTP/2 needs https")
-    else if (!refuses(origin)) return overHttp2(url, init, origin)
-    return overHttp1(url, init)
-  }
-
-  const overProxy = async (url: string, init: UpstreamInit, proxy: string): Promise<Response> => {
+  private async overProxy(url: string, init: BunFetchRequestInit): Promise<Response> {
     try {
-      const response = await send(url, options(init, proxy), true)
+      // Without a tunnel, Bun 1.4.5 may miss the answer that follows one which came before its large body was sent.
+      const response = await this.overHttp1(url, url.startsWith("https:") ? uploaded(init) : init)
       // Only a proxy asks for this, and only where it reads the request: that of an http:// base.
       if (response.status === 407) {
         void response.body?.cancel().catch(() => undefined)
@@ -102,11 +85,6 @@ export function createFetcher(deps: FetcherDeps): Fetcher {
       throw error
     }
   }
-
-  return (url, init) => {
-    const { proxy } = settings.current
-    return proxy === null ? send(url, options(init, null), false) : overProxy(url, init, proxy)
-  }
 }
 
 /** Stages at which a proxied request can only have failed on the way to the proxy. */
@@ -116,7 +94,7 @@ function options(init: UpstreamInit, proxy: string | null): BunFetchRequestInit 
   const options: BunFetchRequestInit = {
     method: init.method,
     headers: init.headers,
-    signal: init.signal,
+    signal: nativeSignal(init.signal),
     redirect: "manual",
     // The runtime's own limit is off: the relay has its own, and pauses of minutes are normal.
     timeout: false,
@@ -124,11 +102,5 @@ function options(init: UpstreamInit, proxy: string | null): BunFetchRequestInit 
     proxy: proxy ?? false,
   }
   if (init.body !== undefined) options.body = init.body
-  if (init.raw === true) options.decompress = false
   return options
-}
-
-function originOf(url: string): string {
-  const path = url.indexOf("/", url.indexOf("//") + 2)
-  return path === -1 ? url : url.slice(0, path)
 }

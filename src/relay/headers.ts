@@ -30,11 +30,6 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 /** Header fields by name, in lower case; a list only for `set-cookie`. */
 export type HeaderFields = Readonly<Record<string, string | readonly string[]>>
 
-/** All at once: an iterator over the 25 headers that a backend sends costs as much (2 µs), and the values again as much. */
-export function fieldsOf(headers: Headers): HeaderFields {
-  return headers.toJSON()
-}
-
 /** Copies the allowed headers of `from` into `to` (a new `Headers` by default), and returns that. */
 export type HeaderFilter = (from: HeaderFields, to?: Headers) => Headers
 

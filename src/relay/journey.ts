@@ -1,8 +1,10 @@
+import { Halt } from "../observe/halt.ts"
 import type { Acquired, Ask, Lease, Refusal } from "../scheduler/ports.ts"
 import type { LastError } from "../store/types.ts"
 import { Attempt, type Attempted } from "./attempt.ts"
 import { describe, LiveStream, type StreamEnd } from "./live-stream.ts"
 import type {
+  AnswerHeaders,
   CallBase,
   ClientError,
   Failure,
@@ -38,7 +40,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   private readonly settings: RelaySettings
   private readonly startedAt: number
   /** Ends the wait for a lease and the attempt; a new one after a time limit used it up. */
-  private controller = new AbortController()
+  private halt = new Halt()
   private lease: Lease | null = null
   private leasedAt = 0
   private attempt: Attempt<C> | null = null
@@ -129,7 +131,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     this.stopped = why
     if (this.stream !== null) void this.stream.stop(why === "draining" ? "cut" : why)
     else {
-      this.controller.abort()
+      this.halt.abort()
       this.wake?.()
     }
   }
@@ -140,7 +142,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     const { tries } = this
     // A first lease is asked for in the turn in which the request came.
     const now = tries === null ? this.startedAt : clock.mono()
-    if (this.stopped === null && this.controller.signal.aborted) this.controller = new AbortController()
+    if (this.stopped === null && this.halt.aborted) this.halt = new Halt()
     const ask: Ask = {
       model: this.call.model,
       sessions: this.call.sessions,
@@ -148,7 +150,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
       avoid: tries?.avoid ?? NOBODY,
       only: tries?.only ?? null,
       deadline: tries === null ? now + LEASE_WAIT_MS : tries.patience(now, LEASE_WAIT_MS),
-      signal: this.controller.signal,
+      signal: this.halt,
     }
     const acquired = pool.acquire(ask)
     if (!(acquired instanceof Promise)) return this.acquired(acquired, now)
@@ -176,7 +178,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     if (lease === null) throw new Error("there is no lease to send with")
     this.attempts++
     this.credential = lease.credential
-    this.attempt = new Attempt<C>(this.deps, this.settings, lease, this.controller, this.leasedAt)
+    this.attempt = new Attempt<C>(this.deps, this.settings, lease, this.halt, this.leasedAt)
     this.sent = true
     return this.attempt
   }
@@ -203,7 +205,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   }
 
   /** The last of a committed stream: what went wrong late is judged for the credential's sake only. */
-  private streamEnded({ end, fault, bytes }: StreamEnd, headers: Headers, status: number): void {
+  private streamEnded({ end, fault, bytes }: StreamEnd, headers: AnswerHeaders, status: number): void {
     try {
       const error = this.attempt?.notes?.lateError ?? null
       const late: Failure | null = error === null ? fault : { kind: "event", body: error, headers }
@@ -332,7 +334,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
       error: describe(error),
       stack: error instanceof Error ? error.stack : undefined,
     })
-    this.controller.abort()
+    this.halt.abort()
     let tell = SPEECHLESS
     try {
       this.endAttempt("internal", null, false)

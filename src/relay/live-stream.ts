@@ -1,6 +1,6 @@
 import type { Log } from "../observe/ports.ts"
 import { brokenAnswer } from "./network.ts"
-import type { Failure, Framer, RequestRecord } from "./ports.ts"
+import type { ChunkReader, Failure, Framer, RequestRecord } from "./ports.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
 /** Silence towards the client after which a keep-alive frame is sent, in milliseconds. */
@@ -10,7 +10,6 @@ export const GRACE_MS = 1_000
 
 const ENDED_EARLY: Failure = { kind: "cut", detail: "the upstream ended the stream without its last event" }
 
-type Reader = ReadableStreamDefaultReader<Uint8Array>
 type Sink = ReadableStreamDirectController
 
 /** What was read before the commit. */
@@ -18,7 +17,7 @@ export interface Peeked {
   /** Client bytes, in order. */
   readonly held: readonly Uint8Array[]
   /** A read that was begun and has not come back, or null. */
-  readonly pending: ReturnType<Reader["read"]> | null
+  readonly pending: ReturnType<ChunkReader["read"]> | null
   /** The upstream's body was read to its end and the framer told so; its last bytes are in `held`. */
   readonly ended: boolean
 }
@@ -31,7 +30,7 @@ export interface StreamEnd {
 }
 
 export interface StreamParts {
-  readonly reader: Reader
+  readonly reader: ChunkReader
   readonly framer: Framer
   readonly ticker: Ticker
   readonly idleTimeoutMs: number

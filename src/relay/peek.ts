@@ -1,12 +1,10 @@
 import type { Peeked } from "./live-stream.ts"
-import type { Failure, Framer } from "./ports.ts"
+import type { ChunkReader, Failure, Framer } from "./ports.ts"
 
 /** How long, how much and how many events may be held back before the client's 200 is committed (DESIGN section 12). */
 export const PEEK_EVENTS = 16
 export const PEEK_BYTES = 1024 * 1024
 export const PEEK_MS = 1_000
-
-type Reader = ReadableStreamDefaultReader<Uint8Array>
 
 export interface PeekHooks {
   /** Called per upstream chunk, for the first-byte and idle limits. */
@@ -20,7 +18,7 @@ export interface PeekHooks {
  * after 16 events, 1 MiB, or 1 s after the first event: then the stream is committed as it is, since holding back the handshake
  * delays clients that show a status. Rejects with what reading rejects with.
  */
-export async function peek(reader: Reader, framer: Framer, hooks: PeekHooks): Promise<Peeked | Failure> {
+export async function peek(reader: ChunkReader, framer: Framer, hooks: PeekHooks): Promise<Peeked | Failure> {
   const held: Uint8Array[] = []
   let size = 0
   let limit: Promise<null> | null = null

@@ -1,7 +1,44 @@
 /** What the relay needs from a provider, and what it offers to a provider's routes. `C` is the provider's parsed call. */
+import type { HaltSignal } from "../observe/halt.ts"
 import type { TokenUsage } from "../observe/ports.ts"
 import type { Action, Lease, Refusal } from "../scheduler/ports.ts"
 import type { QuotaWindow } from "../store/types.ts"
+import type { HeaderFields } from "./headers.ts"
+
+/** Header fields of an answer, as far as anybody asks for them; `Headers` are such. */
+export interface AnswerHeaders {
+  get(name: string): string | null
+  has(name: string): boolean
+  /** All of them by name, in lower case; lists only for `set-cookie`. Not to be written to. */
+  toJSON(): HeaderFields
+}
+
+export type Chunk =
+  | { readonly done: false; readonly value: Uint8Array }
+  | { readonly done: true; readonly value?: Uint8Array | undefined }
+
+/** Reads a body piece by piece; a `ReadableStreamDefaultReader` is one. */
+export interface ChunkReader {
+  /** Rejects with what broke the body. */
+  read(): Promise<Chunk>
+  /** Nobody wants the rest. */
+  cancel(): Promise<void>
+}
+
+export interface AnswerBody {
+  getReader(): ChunkReader
+}
+
+/** The answer to a provider's call, as the relay reads it; a `Response` is one. */
+export interface Answer {
+  readonly status: number
+  /** 200 to 299. */
+  readonly ok: boolean
+  readonly headers: AnswerHeaders
+  readonly body: AnswerBody | null
+  /** All of the body. Rejects with what broke it. */
+  bytes(): Promise<Uint8Array>
+}
 
 /** What the relay itself must know of a call. */
 export interface CallBase {
@@ -20,9 +57,9 @@ export type Failure =
     }
   | { readonly kind: "timeout"; readonly stage: "first_byte" | "idle" }
   /** A non-2xx answer; `body` is at most 256 KiB of text. */
-  | { readonly kind: "status"; readonly status: number; readonly headers: Headers; readonly body: string }
+  | { readonly kind: "status"; readonly status: number; readonly headers: AnswerHeaders; readonly body: string }
   /** An error event inside a 200, before anything was committed; `body` is the event's JSON text. */
-  | { readonly kind: "event"; readonly body: string; readonly headers: Headers }
+  | { readonly kind: "event"; readonly body: string; readonly headers: AnswerHeaders }
   /** A 200 whose stream ended with nothing in it. */
   | { readonly kind: "empty" }
   /** A 200 whose body broke or ended early, or could not be understood, before anything was committed. */
@@ -80,9 +117,9 @@ export type RelayRefusal = Refusal | { readonly why: "draining" } | { readonly w
 export interface Provider<C extends CallBase> {
   readonly name: string
   /** Sends one attempt. Rejects only with what `fetch` rejects with. Must pass `signal` on. */
-  send(lease: Lease, call: C, signal: AbortSignal): Promise<Response>
+  send(lease: Lease, call: C, signal: HaltSignal): Promise<Answer>
   /** Takes a 2xx answer. */
-  open(response: Response, call: C, lease: Lease): Opened
+  open(response: Answer, call: C, lease: Lease): Opened
   judge(failure: Failure, call: C, lease: Lease, context: JudgeContext): Verdict<C>
   /**
    * The call without what only a further attempt needs (its body): the relay keeps it for as long as a committed stream runs.
@@ -96,14 +133,14 @@ export interface Provider<C extends CallBase> {
 export type Opened =
   | {
       readonly mode: "stream"
-      readonly response: Response
+      readonly response: Answer
       readonly framer: Framer
       /** Headers for the client, already filtered by allow-list, content-type included; the same object may serve many answers. */
       readonly headers: Headers
     }
   | {
       readonly mode: "unary"
-      readonly response: Response
+      readonly response: Answer
       /** Fed with every chunk; nothing reaches the client before `finish`. */
       readonly assembler: Assembler
       readonly headers: Headers
@@ -246,13 +283,14 @@ export interface UpstreamInit {
   readonly method: "GET" | "POST"
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array<ArrayBuffer> | string
-  readonly signal: AbortSignal
-  /** Relay the body's bytes as they come (no content decoding, no accept-encoding sent). Default false. */
-  readonly raw?: boolean
+  readonly signal: HaltSignal
 }
 
 /**
- * `fetch` as every upstream call of a provider uses it: its proxy, HTTP version with one logged fall-back, no redirects followed,
+ * `fetch` as the calls that a provider makes for itself use it: its proxy, HTTP version with one logged fall-back, no redirects followed,
  * no time limit of the runtime's own. Rejects with what `fetch` rejects with; `networkFailure` names the stage.
  */
 export type Fetcher = (url: string, init: UpstreamInit) => Promise<Response>
+
+/** As `Fetcher`, for the calls that clients wait for: no content coding is asked for, and one that comes all the same is taken off. */
+export type Sender = (url: string, init: UpstreamInit) => Promise<Answer>

@@ -1,4 +1,5 @@
 /** What the scheduler needs from the store and from a provider, and what it offers to the rooms above. */
+import type { HaltSignal } from "../observe/halt.ts"
 import type {
   Binding,
   Identity,
@@ -147,7 +148,7 @@ export interface Ask {
   readonly only: number | null
   /** Monotonic deadline for waiting. */
   readonly deadline: number
-  readonly signal: AbortSignal
+  readonly signal: HaltSignal
 }
 
 export type Refusal =

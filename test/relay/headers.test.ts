@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { fieldsOf, type HeaderRule, headerFilter } from "../../src/relay/headers.ts"
+import { type HeaderRule, headerFilter } from "../../src/relay/headers.ts"
 
 const TABLE: readonly HeaderRule[] = [
   { name: "x-kept", why: "a test" },
@@ -11,7 +11,7 @@ const TABLE: readonly HeaderRule[] = [
 ]
 const filter = headerFilter(TABLE)
 const pass = (from: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(filter(fieldsOf(new Headers(from))))
+  Object.fromEntries(filter(new Headers(from).toJSON()))
 
 describe("the header filter", () => {
   test("lets pass what the table names, and nothing else", () => {
@@ -31,7 +31,7 @@ describe("the header filter", () => {
       trailer: "y",
       a: "b",
     })
-    expect(Object.fromEntries(all(fieldsOf(headers)))).toEqual({ a: "b" })
+    expect(Object.fromEntries(all(headers.toJSON()))).toEqual({ a: "b" })
   })
 
   test("drops what the Connection header names, prefixes included", () => {

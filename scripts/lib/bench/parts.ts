@@ -127,7 +127,7 @@ class Workbench {
   }
 
   #edge(upTo: "edge" | "relay" | "provider", recorder: Recorder): Handler {
-    const deps = { clock, log: this.#log, random: Math.random, fetcher: this.answer }
+    const deps = { clock, log: this.#log, random: Math.random, fetcher: this.answer, sender: this.answer }
     const { geminicli, codex } = this.#config.providers
     return this.api === "geminicli"
       ? this.#compose(createGeminicli, { ...deps, settings: { current: geminicli } }, upTo, recorder)

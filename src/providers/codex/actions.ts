@@ -1,5 +1,4 @@
 /** What verdicts do to credentials. Times are wall milliseconds. */
-import { fieldsOf } from "../../relay/headers.ts"
 import { retryAfterMs } from "../../relay/retry-after.ts"
 import type { Action } from "../../scheduler/ports.ts"
 import type { Case } from "./case.ts"
@@ -93,8 +92,7 @@ export function coolUntilReset(facts: Case): Action {
 function freeAgain({ error, headers, context: { now } }: Case, family: string): number {
   const told = resetOf(error.resetsAt, error.resetsIn !== null && error.resetsIn >= 0 ? error.resetsIn : null, now)
   if (told !== null) return told
-  const exhausted =
-    headers === null ? null : exhaustedUntil(limitsOfHeaders(fieldsOf(headers), now).quotas, family, now)
+  const exhausted = headers === null ? null : exhaustedUntil(limitsOfHeaders(headers.toJSON(), now).quotas, family, now)
   return exhausted ?? now + UNSTATED_RESET
 }
 

@@ -1,5 +1,5 @@
 /** Whole answers for clients that did not ask for a stream (spec codex 3.3). */
-import type { Assembler, Failure } from "../../relay/ports.ts"
+import type { AnswerHeaders, Assembler, Failure } from "../../relay/ports.ts"
 import { SseScanner } from "../../relay/sse.ts"
 import { draftItems } from "./assembly.ts"
 import { type EventKind, kindOf, type LastResponse, lastResponse, responseIdOf } from "./events.ts"
@@ -68,7 +68,7 @@ export class StreamAssembler extends AnswerAssembler {
 
   constructor(
     notes: AnswerNotes,
-    private readonly headers: Headers,
+    private readonly headers: AnswerHeaders,
   ) {
     super(notes)
   }
@@ -174,7 +174,7 @@ export class JsonAssembler extends AnswerAssembler {
 
   constructor(
     notes: AnswerNotes,
-    private readonly headers: Headers,
+    private readonly headers: AnswerHeaders,
     /** The client asked for a stream: it gets the whole response as one. */
     private readonly asStream: boolean,
   ) {

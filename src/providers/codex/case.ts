@@ -1,5 +1,5 @@
 /** A failed attempt with all that a verdict may look at. */
-import type { Failure, JudgeContext } from "../../relay/ports.ts"
+import type { AnswerHeaders, Failure, JudgeContext } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { CodexCall } from "./call.ts"
 import { eventStatus, readError, type UpstreamError } from "./errors.ts"
@@ -10,7 +10,7 @@ export interface Case {
   readonly error: UpstreamError
   /** HTTP status, or the one an event stands for; 0 where there was no answer. */
   readonly status: number
-  readonly headers: Headers | null
+  readonly headers: AnswerHeaders | null
   /** The upstream's own text. */
   readonly body: string
   readonly call: CodexCall

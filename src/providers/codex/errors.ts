@@ -1,4 +1,5 @@
 /** Reads every form in which the backend reports an error (spec codex 6.1), in bodies and in events. Never throws. */
+import type { AnswerHeaders } from "../../relay/ports.ts"
 import { isObject, type Json, number, parse, text } from "./json.ts"
 
 export interface UpstreamError {
@@ -35,7 +36,7 @@ const NOTHING = {
 const MESSAGE_LENGTH = 500
 
 /** What a body says; an empty one may be explained by the header `x-error-json` (base64 of a body). */
-export function readError(body: string, headers: Headers | null = null): UpstreamError {
+export function readError(body: string, headers: AnswerHeaders | null = null): UpstreamError {
   const trimmed = body.trim()
   if (trimmed === "") {
     const hidden = headerBody(headers)
@@ -118,7 +119,7 @@ function title(html: string): string | null {
   return found === undefined || found === "" ? null : found
 }
 
-function headerBody(headers: Headers | null): string | null {
+function headerBody(headers: AnswerHeaders | null): string | null {
   const encoded = headers?.get("x-error-json") ?? null
   if (encoded === null || encoded === "" || !/^[\w+/=-]+$/.test(encoded)) return null
   const decoded = Buffer.from(encoded, "base64").toString("utf8").trim()

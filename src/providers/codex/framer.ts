@@ -1,5 +1,5 @@
 /** A response stream on its way to the client (spec codex 5): chunks pass as they are, a few frames are looked into. */
-import type { Failure, Framer } from "../../relay/ports.ts"
+import type { AnswerHeaders, Failure, Framer } from "../../relay/ports.ts"
 import { SseScanner } from "../../relay/sse.ts"
 import { isRequestFault, readError } from "./errors.ts"
 import { type EventKind, kindOf, responseIdOf, typeOf } from "./events.ts"
@@ -25,7 +25,7 @@ const NAMED = /^(?:event: ?[^\r\n]|data: ?\{"type":"[^"])/
 export interface FramerParts {
   readonly notes: AnswerNotes
   /** Of the upstream's answer, for a failure found while opening. */
-  readonly headers: Headers
+  readonly headers: AnswerHeaders
   /** The caller is a Codex client: it reads items as they come and gets every byte of the last event as sent. */
   readonly codex: boolean
   /** The text of an error event as the client may see it: without what is the operator's. Default: as it is. */

@@ -24,7 +24,7 @@ export type { CodexCall } from "./call.ts"
 const NAME = "codex"
 
 export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<CodexCall> {
-  const { settings, fetcher, clock, log } = deps
+  const { settings, fetcher, sender, clock, log } = deps
   const learned = new LearnedParameters()
   const fedramp = new FedrampFlags()
   const isFedramp = (lease: Lease): boolean => fedramp.of(lease)
@@ -33,7 +33,7 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
 
   const provider: Provider<CodexCall> = {
     name: NAME,
-    send: (lease, call, signal) => sendCall(fetcher, lease, call, settings.current, isFedramp(lease), signal),
+    send: (lease, call, signal) => sendCall(sender, lease, call, settings.current, isFedramp(lease), signal),
     open: (response, call, lease) => {
       if (call.version !== settings.current.clientVersion) versions.served(call.model, call.version)
       return openAnswer(response, call, clock.wall, (text) => scrubJson(text, lease))

@@ -1,5 +1,7 @@
 /** Rate-limit telemetry (spec codex 6.4): response headers, `codex.rate_limits` events, and which limit family a refusal is about. */
+
 import type { HeaderFields } from "../../relay/headers.ts"
+import type { AnswerHeaders } from "../../relay/ports.ts"
 import { believableReset } from "../../relay/reset-time.ts"
 import type { QuotaWindow } from "../../store/types.ts"
 import { isObject, type Json, number, text } from "./json.ts"
@@ -73,7 +75,7 @@ export function exhaustedUntil(quotas: readonly QuotaWindow[], family: string, n
 }
 
 /** The limit family an answer is about: `codex`, or one of its own such as `codex_bengalfox`; null when it does not say. */
-export function activeFamily(headers: Headers | null): string | null {
+export function activeFamily(headers: AnswerHeaders | null): string | null {
   const name = headers?.get("x-codex-active-limit") ?? null
   return name === null || name === "" ? null : familyOf(name)
 }

@@ -1,6 +1,5 @@
 /** Takes a 2xx answer: which reader it gets, and which headers the client sees (spec codex 4, 5). */
-import { fieldsOf } from "../../relay/headers.ts"
-import type { Opened } from "../../relay/ports.ts"
+import type { Answer, Opened } from "../../relay/ports.ts"
 import { JsonAssembler, StreamAssembler } from "./assembler.ts"
 import type { CodexCall } from "./call.ts"
 import { ResponseFramer } from "./framer.ts"
@@ -10,13 +9,13 @@ import { answerHeaders } from "./upstream.ts"
 
 /** @param scrub the text of an error event as the client may see it */
 export function openAnswer(
-  response: Response,
+  response: Answer,
   call: CodexCall,
   wall: () => number,
   scrub: (text: string) => string,
 ): Opened {
   const { headers } = response
-  const fields = fieldsOf(headers)
+  const fields = headers.toJSON()
   const notes = new AnswerNotes(limitsOfHeaders(fields, wall()), wall)
   const isJson = call.endpoint === "compact" || fields["content-type"]?.includes("json") === true
   const clientHeaders = answerHeaders(fields, call.stream)

@@ -1,7 +1,9 @@
 /** What goes to the backend and what comes back from it beside the body (spec codex 4): URLs and header allow-lists. */
+
 import type { CodexSettings } from "../../config/types.ts"
+import type { HaltSignal } from "../../observe/halt.ts"
 import { type HeaderFields, headerFilter } from "../../relay/headers.ts"
-import type { Fetcher } from "../../relay/ports.ts"
+import type { Answer, Sender } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { CodexCall } from "./call.ts"
 import type { Caller } from "./caller.ts"
@@ -128,16 +130,16 @@ export function requestHeaders(
 }
 
 export function sendCall(
-  fetcher: Fetcher,
+  sender: Sender,
   lease: Lease,
   call: CodexCall,
   settings: CodexSettings,
   fedramp: boolean,
-  signal: AbortSignal,
-): Promise<Response> {
+  signal: HaltSignal,
+): Promise<Answer> {
   const path = call.endpoint === "compact" ? "/responses/compact" : "/responses"
   const headers = requestHeaders(lease, call, settings, fedramp)
-  return fetcher(settings.apiUrl + path, { method: "POST", headers, body: call.body, signal, raw: true })
+  return sender(settings.apiUrl + path, { method: "POST", headers, body: call.body, signal })
 }
 
 /** Of each kind of answer; copied for each one, which costs a quarter of making them. */

@@ -1,6 +1,5 @@
 /** What a failed attempt means: the tables of rules.ts, applied. Pure. */
-import { fieldsOf } from "../../relay/headers.ts"
-import type { Failure, JudgeContext, Notes, Verdict } from "../../relay/ports.ts"
+import type { AnswerHeaders, Failure, JudgeContext, Notes, Verdict } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { CodexCall } from "./call.ts"
 import { type Case, caseOf } from "./case.ts"
@@ -53,8 +52,8 @@ function verdictOf(rule: Rule, facts: Case): Verdict<CodexCall> {
 }
 
 /** Refusals carry limits too (spec codex 6.4); the headers of a 200 were read when it was opened. */
-function notesOf(headers: Headers, now: number): Notes {
-  const { quotas, plan } = limitsOfHeaders(fieldsOf(headers), now)
+function notesOf(headers: AnswerHeaders, now: number): Notes {
+  const { quotas, plan } = limitsOfHeaders(headers.toJSON(), now)
   return { usage: null, quotas, plan, responseId: null, lateError: null }
 }
 

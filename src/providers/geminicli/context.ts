@@ -1,5 +1,5 @@
 import type { Clock } from "../../observe/clock.ts"
-import type { Failure } from "../../relay/ports.ts"
+import type { AnswerHeaders, Failure } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { GeminiCall } from "./call.ts"
 import type { AnswerContext } from "./response.ts"
@@ -16,7 +16,7 @@ export interface Surroundings {
 export class Context implements AnswerContext {
   constructor(
     private readonly around: Surroundings,
-    readonly headers: Headers,
+    readonly headers: AnswerHeaders,
     private readonly call: GeminiCall,
     private readonly lease: Lease,
   ) {}

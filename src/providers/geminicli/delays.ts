@@ -1,4 +1,5 @@
 /** Every way in which Google says "not before" (spec 6.5). Zero, negative, unreadable and unbelievable times count as not said. */
+import type { AnswerHeaders } from "../../relay/ports.ts"
 import { believableReset } from "../../relay/reset-time.ts"
 import { durationMs, retryAfterMs } from "../../relay/retry-after.ts"
 import { detailsOf, hasReason, type Problem } from "./errors.ts"
@@ -19,7 +20,7 @@ function parseRetryDelay(value: unknown): number | null {
 const IN_MESSAGE = /\b(?:after|in)\s+((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)\b/i
 
 /** The sources in the order of trust; times relative to `now` (wall, ms). */
-function delaysOf(problem: Problem, headers: Headers, now: number): readonly (number | null)[] {
+function delaysOf(problem: Problem, headers: AnswerHeaders, now: number): readonly (number | null)[] {
   const stamp = problem.metadata.quotaResetTimeStamp
   const until = stamp === undefined ? Number.NaN : Date.parse(stamp)
   const reset = problem.metadata.quotaResetDelay
@@ -36,7 +37,7 @@ function delaysOf(problem: Problem, headers: Headers, now: number): readonly (nu
  * How long the upstream asks to wait, in milliseconds, or null if it does not say: the first source that names a time, the
  * longest of all for an exhausted quota.
  */
-export function statedDelay(problem: Problem, headers: Headers, now: number): number | null {
+export function statedDelay(problem: Problem, headers: AnswerHeaders, now: number): number | null {
   const delays = delaysOf(problem, headers, now).filter(
     (delay): delay is number => delay !== null && delay > 0 && believableReset(now + delay, now) !== null,
   )

@@ -2,7 +2,7 @@
 import type { GeminicliSettings } from "../../config/types.ts"
 import type { ProviderDeps, ProviderModule } from "../../http/ports.ts"
 import { systemTimers, type Timers } from "../../observe/clock.ts"
-import type { Opened, Provider } from "../../relay/ports.ts"
+import type { Answer, Opened, Provider } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { GeminiCall } from "./call.ts"
 import { Context } from "./context.ts"
@@ -28,14 +28,14 @@ export function createGeminicli(
   deps: ProviderDeps<GeminicliSettings>,
   timers: Timers = systemTimers,
 ): ProviderModule<GeminiCall> {
-  const { settings, fetcher, clock, random } = deps
+  const { settings, fetcher, sender, clock, random } = deps
   const signatures = new Signatures(clock)
-  const upstream = new Upstream({ fetcher, settings, signatures })
+  const upstream = new Upstream({ sender, settings, signatures })
   const around = { signatures, clock }
   // Reading is done in one turn and leaves nothing behind: one reader serves all answers.
   const envelope = new EnvelopeReader()
 
-  function open(response: Response, sent: GeminiCall, lease: Lease): Opened {
+  function open(response: Answer, sent: GeminiCall, lease: Lease): Opened {
     // What is kept as long as the answer runs must not keep the request's body.
     const call = sent.stream ? trimmed(sent) : sent
     const context = new Context(around, response.headers, call, lease)

@@ -1,6 +1,6 @@
 /** Cloud Code's answers as the Gemini API gives them: unwrapped, as an event stream, as one JSON array, or whole. */
 import type { TokenUsage } from "../../observe/ports.ts"
-import type { Assembler, Failure, Framer } from "../../relay/ports.ts"
+import type { AnswerHeaders, Assembler, Failure, Framer } from "../../relay/ports.ts"
 import { MAX_FRAME_BYTES, SseScanner } from "../../relay/sse.ts"
 import type { QuotaWindow } from "../../store/types.ts"
 import { EnvelopeReader } from "./envelope.ts"
@@ -22,7 +22,7 @@ const MAX_ODD_BYTES = 64 * 1024
 
 /** What an answer's reader is told. */
 export interface AnswerContext {
-  readonly headers: Headers
+  readonly headers: AnswerHeaders
   /** Called with the bytes of a `response` value in which some part is signed. */
   readonly learn: (response: Uint8Array) => void
   /** The error body a client is to see for a failure inside a committed answer. */

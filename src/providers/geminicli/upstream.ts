@@ -1,6 +1,8 @@
 /** Requests to Cloud Code: URLs, headers, sending. */
+
 import type { Live } from "../../observe/clock.ts"
-import type { Fetcher } from "../../relay/ports.ts"
+import type { HaltSignal } from "../../observe/halt.ts"
+import type { Answer, Sender } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { GeminiCall, Verb } from "./call.ts"
 import { envelopeFor } from "./request.ts"
@@ -36,7 +38,7 @@ interface Settings {
 }
 
 export interface UpstreamDeps {
-  readonly fetcher: Fetcher
+  readonly sender: Sender
   readonly settings: Live<Settings>
   readonly signatures: Signatures
 }
@@ -56,12 +58,12 @@ export class Upstream {
     this.#urls = urlsOf(this.#settings)
   }
 
-  /** Rejects with what the fetcher rejects with. */
-  send(lease: Lease, call: GeminiCall, signal: AbortSignal): Promise<Response> {
-    const { fetcher, settings, signatures } = this.#deps
+  /** Rejects with what the sender rejects with. */
+  send(lease: Lease, call: GeminiCall, signal: HaltSignal): Promise<Answer> {
+    const { sender, settings, signatures } = this.#deps
     if (this.#settings !== settings.current) this.#reload(settings.current)
     const who = { project: lease.identity.account, credential: lease.credential }
-    return fetcher(this.#urls[call.verb], {
+    return sender(this.#urls[call.verb], {
       method: "POST",
       headers: headersOf(lease.token, this.#agent(call.model), call.stream ? "text/event-stream" : "application/json"),
       body: envelopeFor(call, who, signatures, this.#wrapper),

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { exhaustedUntil, limitsOfEvent, limitsOfHeaders } from "../../../src/providers/codex/limits.ts"
-import { fieldsOf } from "../../../src/relay/headers.ts"
 import { NOW } from "./support.ts"
 
 test("every family of limits is read from the headers", () => {
@@ -17,7 +16,7 @@ test("every family of limits is read from the headers", () => {
     "x-codex-promo-message": "hello",
     "x-codex-primary-over-secondary-limit-percent": "1",
   })
-  const { quotas, plan } = limitsOfHeaders(fieldsOf(headers), NOW)
+  const { quotas, plan } = limitsOfHeaders(headers.toJSON(), NOW)
   expect(plan).toBe("pro")
   expect(quotas).toHaveLength(3)
   expect(quotas).toContainEqual({
@@ -51,7 +50,7 @@ test("a reset that cannot be meant is none, in headers and in events", () => {
   const primary = { used_percent: 100, reset_at: 1e300 }
   const secondary = { used_percent: 100, reset_after_seconds: -8_641_795_348_800.001 }
   for (const { quotas } of [
-    limitsOfHeaders(fieldsOf(new Headers(headers)), NOW),
+    limitsOfHeaders(new Headers(headers).toJSON(), NOW),
     limitsOfEvent({ rate_limits: { primary, secondary } }, NOW),
   ]) {
     expect(quotas.map(({ resetsAt }) => resetsAt)).toEqual([null, null])

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
 import { expiryOf, identify, identityOf } from "../../../src/providers/codex/identity.ts"
 import { classifyRefusal } from "../../../src/providers/codex/refresh-rules.ts"
-import type { Failure } from "../../../src/relay/ports.ts"
 import { type FakeAccount, type FakeOpenAI, startFakeOpenAI } from "../../fakes/openai.ts"
 import { codexFor, NOW } from "./support.ts"
 
@@ -238,8 +237,7 @@ test("expiry is the earlier of the token's own and the answer's", () => {
 })
 
 test("a challenge page at the token endpoint changes nothing about the credential", async () => {
-  const failure: Failure = { kind: "status", status: 403, headers: new Headers(), body: "<html>" }
-  expect(classifyRefusal(failure.status, failure.headers, failure.body, NOW)).toMatchObject({ kind: "transient" })
+  expect(classifyRefusal(403, new Headers(), "<html>", NOW)).toMatchObject({ kind: "transient" })
   fake.tokenFault({ kind: "status", status: 403, body: "<html>", headers: { "cf-mitigated": "challenge" } })
   expect(await codex.refresher.refresh(account.refreshToken, signal())).toMatchObject({ kind: "transient" })
   expect(fake.isLive(account.refreshToken)).toBeTrue()

@@ -4,7 +4,7 @@ import { createEdge, mount } from "../../../src/http/edge.ts"
 import { systemClock as clock, systemTimers as timers } from "../../../src/observe/clock.ts"
 import { createMetrics } from "../../../src/observe/metrics.ts"
 import { createCodex } from "../../../src/providers/codex/index.ts"
-import { createFetcher } from "../../../src/relay/fetcher.ts"
+import { createUpstreams } from "../../../src/relay/fetcher.ts"
 import type { AttemptRecord, RequestRecord } from "../../../src/relay/ports.ts"
 import { createRelay } from "../../../src/relay/relay.ts"
 import { createPool } from "../../../src/scheduler/actor.ts"
@@ -44,8 +44,8 @@ export async function startStack(fake: FakeOpenAI, changes: Partial<CodexSetting
   const config = { current: { basic, keys: [limited], providers: { geminicli: codexSettings, codex: codexSettings } } }
   const settings = { current: codexSettings }
   const store = openStore({ path: IN_MEMORY, clock, log: silent, encryptionKey: null })
-  const fetcher = createFetcher({ settings, log: silent })
-  const module = createCodex({ settings, fetcher, clock, random: Math.random, log: silent })
+  const upstreams = createUpstreams({ settings, log: silent })
+  const module = createCodex({ settings, ...upstreams, clock, random: Math.random, log: silent })
   const pool = createPool({
     name: "codex",
     source: store.source("codex"),

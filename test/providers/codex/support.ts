@@ -7,7 +7,7 @@ import { accept } from "../../../src/providers/codex/accept.ts"
 import type { CodexCall } from "../../../src/providers/codex/call.ts"
 import { callerOf } from "../../../src/providers/codex/caller.ts"
 import { createCodex } from "../../../src/providers/codex/index.ts"
-import { createFetcher } from "../../../src/relay/fetcher.ts"
+import { createUpstreams } from "../../../src/relay/fetcher.ts"
 import type { JudgeContext } from "../../../src/relay/ports.ts"
 import type { Lease } from "../../../src/scheduler/ports.ts"
 import type { FakeAccount, FakeOpenAI } from "../../fakes/openai.ts"
@@ -46,8 +46,8 @@ export function settingsOf(fake: FakeOpenAI | null, changes: Partial<CodexSettin
 
 export function codexFor(fake: FakeOpenAI | null, changes: Partial<CodexSettings> = {}) {
   const settings = { current: settingsOf(fake, changes) }
-  const fetcher = createFetcher({ settings, log: silent })
-  return createCodex({ settings, fetcher, clock: systemClock, random: () => 0.5, log: silent })
+  const upstreams = createUpstreams({ settings, log: silent })
+  return createCodex({ settings, ...upstreams, clock: systemClock, random: () => 0.5, log: silent })
 }
 
 export function leaseOf(account: FakeAccount, token: string, more: Partial<Lease> = {}): Lease {

@@ -8,7 +8,6 @@ import {
   requestHeaders,
 } from "../../../src/providers/codex/upstream.ts"
 import { compareVersions, isVersion, newer } from "../../../src/providers/codex/version.ts"
-import { fieldsOf } from "../../../src/relay/headers.ts"
 import { bodyOf, callOf, plainCall, plainLease, settingsOf } from "./support.ts"
 
 const CLI = "codex_exec/0.169.0 (Debian 12.0.0; x86_64) dumb (codex_exec; 0.169.0)"
@@ -140,8 +139,8 @@ test("of the backend's headers only the allow-list reaches the client", () => {
     "retry-after": "5",
     "openai-organization": "org-1",
   })
-  expect(answerHeaders(fieldsOf(upstream), true).get("content-type")).toBe("text/event-stream; charset=utf-8")
-  expect(Object.fromEntries(answerHeaders(fieldsOf(upstream), false))).toEqual({
+  expect(answerHeaders(upstream.toJSON(), true).get("content-type")).toBe("text/event-stream; charset=utf-8")
+  expect(Object.fromEntries(answerHeaders(upstream.toJSON(), false))).toEqual({
     "content-type": "application/json",
     "cache-control": "no-cache",
     "x-accel-buffering": "no",

@@ -5,7 +5,7 @@ import { systemClock } from "../../../src/observe/clock.ts"
 import { claimsOf, userinfoUrl } from "../../../src/providers/geminicli/identity.ts"
 import { createGeminicli } from "../../../src/providers/geminicli/index.ts"
 import { readAnswer } from "../../../src/providers/geminicli/oauth.ts"
-import { createFetcher } from "../../../src/relay/fetcher.ts"
+import { createUpstreams } from "../../../src/relay/fetcher.ts"
 import { rig, settingsFor, silent } from "./support.ts"
 
 const signal = () => new AbortController().signal
@@ -148,8 +148,8 @@ describe("a refresh", () => {
     google.fault({ on: "token", before: "hang" })
     expect((await module.refresher.refresh(refreshToken, AbortSignal.timeout(50))).kind).toBe("ambiguous")
     const settings = { current: settingsFor("http://127.0.0.1:1") }
-    const fetcher = createFetcher({ settings, log: silent })
-    const nowhere = createGeminicli({ settings, fetcher, clock: systemClock, random: Math.random, log: silent })
+    const upstreams = createUpstreams({ settings, log: silent })
+    const nowhere = createGeminicli({ settings, ...upstreams, clock: systemClock, random: Math.random, log: silent })
     expect(await nowhere.refresher.refresh(refreshToken, signal())).toMatchObject({
       kind: "transient",
       reason: "network",

@@ -7,7 +7,7 @@ import type { Log } from "../../../src/observe/ports.ts"
 import type { GeminiCall } from "../../../src/providers/geminicli/call.ts"
 import { createGeminicli } from "../../../src/providers/geminicli/index.ts"
 import { type Asked, parseRequest } from "../../../src/providers/geminicli/request.ts"
-import { createFetcher } from "../../../src/relay/fetcher.ts"
+import { createUpstreams } from "../../../src/relay/fetcher.ts"
 import type { Failure, JudgeContext } from "../../../src/relay/ports.ts"
 import type { Lease } from "../../../src/scheduler/ports.ts"
 import { type FakeAccount, type FakeGoogle, type FakeGoogleOptions, startFakeGoogle } from "../../fakes/google.ts"
@@ -110,7 +110,7 @@ export function rig(options: FakeGoogleOptions = {}, timers: Timers = hasty, clo
   cleanup(() => google.stop())
   const settings = { current: settingsFor(google.url) }
   const module = createGeminicli(
-    { settings, fetcher: createFetcher({ settings, log: silent }), clock, random: () => 0.5, log: silent },
+    { settings, ...createUpstreams({ settings, log: silent }), clock, random: () => 0.5, log: silent },
     timers,
   )
   return {

@@ -11,7 +11,7 @@ test("what is sent follows the settings as they are at the time, the lease and t
   const upstream = new Upstream({
     settings,
     signatures: new Signatures(systemClock),
-    fetcher: (url, init) => {
+    sender: (url, init) => {
       sent.push({ url, init })
       return Promise.resolve(new Response())
     },

@@ -1,13 +1,15 @@
+import { nativeSignal } from "../../../src/observe/halt.ts"
 import type {
+  AnswerHeaders,
   Assembler,
   CallBase,
   Failure,
-  Fetcher,
   Framer,
   JudgeContext,
   Opened,
   Provider,
   RelayRefusal,
+  Sender,
   Verdict,
 } from "../../../src/relay/ports.ts"
 import { SseScanner } from "../../../src/relay/sse.ts"
@@ -44,7 +46,7 @@ class ToyFramer implements Framer {
   readonly keepAlive = encoder.encode(": keep-alive\n\n")
   private readonly scanner = new SseScanner()
 
-  constructor(private readonly headers: Headers) {}
+  constructor(private readonly headers: AnswerHeaders) {}
 
   get betweenFrames(): boolean {
     return this.scanner.betweenFrames
@@ -109,7 +111,7 @@ export type Rule = Partial<Omit<Verdict<ToyCall>, "tell">> & { readonly says?: s
 export interface ToyOptions {
   readonly url: string
   readonly rules?: Readonly<Record<string, Rule>>
-  readonly fetcher?: Fetcher
+  readonly sender?: Sender
   readonly judge?: (key: string, failure: Failure, call: ToyCall, lease: Lease, context: JudgeContext) => Rule | null
   readonly keepAlive?: Uint8Array | null
 }
@@ -124,8 +126,16 @@ export interface Toy extends Provider<ToyCall> {
   }[]
 }
 
-const direct: Fetcher = (url, { method, headers, body, signal }) =>
-  fetch(url, { method, headers, signal, redirect: "manual", proxy: false, timeout: false, ...(body && { body }) })
+const direct: Sender = (url, { method, headers, body, signal }) =>
+  fetch(url, {
+    method,
+    headers,
+    signal: nativeSignal(signal),
+    redirect: "manual",
+    proxy: false,
+    timeout: false,
+    ...(body && { body }),
+  })
 
 /** What a failure is called in a toy's rules: "429", "event:overloaded", "network:connect", "timeout:idle", "cut", "empty". */
 export function keyOf(failure: Failure): string {
@@ -144,12 +154,12 @@ export function keyOf(failure: Failure): string {
 
 export function toyProvider(options: ToyOptions): Toy {
   const judged: Toy["judged"] = []
-  const fetcher = options.fetcher ?? direct
+  const sender = options.sender ?? direct
   return {
     name: "toy",
     judged,
     send: (lease, call, signal) =>
-      fetcher(`${options.url}/${call.model}`, {
+      sender(`${options.url}/${call.model}`, {
         method: "POST",
         headers: { authorization: `Bearer ${lease.token}`, "content-type": "text/plain" },
         body: call.text,

@@ -1,0 +1,168 @@
+import { connect as connectPlain, isIP, type Socket } from "node:net"
+import { connect as connectTls } from "node:tls"
+import type { Batch, Due } from "./batch.ts"
+import type { Carrier, Exchange } from "./exchange.ts"
+import type { Origin } from "./origin.ts"
+import type { RequestBytes } from "./request.ts"
+
+/** What is written at once of a body that is sent on its own, in bytes. */
+const SLICE_BYTES = 256 * 1024
+/** After this silence the system asks whether the other side is still there, in milliseconds. */
+const PROBE_MS = 30_000
+
+/** The connection ended before the answer did. */
+export class ConnectionClosed extends Error {
+  override readonly name = "ConnectionClosed"
+  /** @param code as Node would name it */
+  constructor(
+    message: string,
+    readonly code = "ECONNRESET",
+  ) {
+    super(message)
+  }
+}
+
+export interface ConnectionEvents {
+  /** It may be used again. @param restMs how long the other side keeps it, in milliseconds; null where it does not say */
+  rests(connection: Connection, restMs: number | null): void
+  /** It is gone, and never comes back. */
+  gone(connection: Connection): void
+  /** It turned out to be closed before anything of an answer came: the request can be sent over another one. */
+  resend(exchange: Exchange, origin: Origin): void
+}
+
+/** One connection to an origin: one request at a time, kept alive between them. */
+export class Connection implements Carrier, Due {
+  /** Until when it may rest, in monotonic milliseconds; the pool's. */
+  restsUntil = 0
+
+  private readonly socket: Socket
+  private ready = false
+  private alive = true
+  private paused = false
+  /** It has served a request: the other side may close it at any time without our knowing yet. */
+  private used = false
+  private exchange: Exchange | null = null
+  /** What is not written yet, and how far its body is. */
+  private unsent: RequestBytes | null = null
+  private headSent = false
+  private sentTo = 0
+
+  constructor(
+    readonly origin: Origin,
+    private readonly events: ConnectionEvents,
+    private readonly batch: Batch,
+  ) {
+    const { secure, hostname, port } = origin
+    const options = { host: hostname, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBE_MS }
+    // An address is no name that a server could be asked for (RFC 6066 section 3).
+    const name = isIP(hostname) === 0 ? { servername: hostname } : {}
+    const socket = secure ? connectTls({ ...options, ...name, ALPNProtocols: ["http/1.1"] }) : connectPlain(options)
+    this.socket = socket
+    socket.on(secure ? "secureConnect" : "connect", () => {
+      this.ready = true
+      this.write()
+    })
+    socket.on("data", (bytes: Buffer) => this.received(bytes))
+    socket.on("drain", () => this.write())
+    socket.on("end", () => this.closed())
+    socket.on("close", () => this.closed())
+    socket.on("error", (error) => this.break(error))
+  }
+
+  /** Sends a request; the connection is new, or at rest. */
+  carry(exchange: Exchange): void {
+    exchange.carrier = this
+    this.exchange = exchange
+    this.unsent = exchange.request
+    this.headSent = false
+    this.sentTo = 0
+    if (this.ready) this.batch.write(this)
+  }
+
+  due(): void {
+    this.write()
+  }
+
+  pause(): void {
+    this.paused = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.paused = false
+    this.socket.resume()
+  }
+
+  abandon(error: unknown): void {
+    this.break(error, false)
+  }
+
+  /** Ends it, whatever it does: its exchange fails, or goes on elsewhere if it `may`. */
+  break(error: unknown, may = true): void {
+    if (!this.alive) return
+    this.alive = false
+    const { exchange } = this
+    this.exchange = null
+    this.unsent = null
+    this.socket.destroy()
+    this.events.gone(this)
+    if (exchange === null) return
+    if (may && this.used && !exchange.touched) this.events.resend(exchange, this.origin)
+    else exchange.fail(error)
+  }
+
+  /** Writes as much as the socket takes; its `drain` goes on. */
+  private write(): void {
+    const { unsent, socket } = this
+    if (unsent === null || !this.ready) return
+    const { head, body } = unsent
+    if (!this.headSent) {
+      this.headSent = true
+      socket.write(head)
+    }
+    while (body !== null && this.sentTo < body.length) {
+      const slice = body.subarray(this.sentTo, this.sentTo + SLICE_BYTES)
+      this.sentTo += slice.length
+      if (!socket.write(slice) && this.sentTo < body.length) return
+    }
+    this.unsent = null
+  }
+
+  private received(bytes: Buffer): void {
+    const { exchange } = this
+    if (exchange === null) {
+      // Whatever it is, what comes next could be taken for an answer.
+      this.break(new ConnectionClosed("bytes came that nobody had asked for"))
+      return
+    }
+    try {
+      exchange.push(bytes)
+      if (exchange.complete) this.finish(exchange)
+    } catch (error) {
+      this.break(error)
+    }
+  }
+
+  /** The answer is complete. */
+  private finish({ lasts, restMs }: Exchange): void {
+    this.exchange = null
+    this.used = true
+    // The body is whole, if not read yet: nothing is held back any more.
+    if (this.paused) this.resume()
+    // Answered before all was sent: the other side may read the rest of it or not.
+    if (lasts && this.unsent === null) this.events.rests(this, restMs)
+    else this.break(null)
+  }
+
+  private closed(): void {
+    const { exchange } = this
+    if (exchange?.close() === true) this.exchange = null
+    const isHandshake = !this.ready && this.origin.secure
+    this.break(
+      isHandshake
+        ? new ConnectionClosed("the connection was closed during the TLS handshake", "ERR_TLS_HANDSHAKE_CLOSED")
+        : new ConnectionClosed("the connection was closed"),
+    )
+  }
+}

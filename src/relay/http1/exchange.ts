@@ -1,0 +1,184 @@
+import type { HaltSignal } from "../../observe/halt.ts"
+import type { Answer } from "../ports.ts"
+import type { Batch, Due } from "./batch.ts"
+import { Body, type Source } from "./body.ts"
+import { Chunked } from "./chunked.ts"
+import { Fields } from "./fields.ts"
+import { HEAD_BYTES, type Head, MalformedAnswer, parseHead } from "./head.ts"
+import type { RequestBytes } from "./request.ts"
+
+/** Interim answers (1xx) before the one that counts. */
+const MAX_INTERIM = 16
+
+const BLANK_LINE = "\r\n\r\n"
+const NOTHING = Buffer.alloc(0)
+
+/** The connection that an exchange is on. */
+export interface Carrier {
+  pause(): void
+  resume(): void
+  /** Ends the connection, since nobody wants the answer any more. */
+  abandon(error: unknown): void
+}
+
+/** One request and its answer, as the bytes come in. No I/O of its own. */
+export class Exchange implements Source, Due {
+  /** The answer, once its head came, at the end of that turn. Rejects with what kept it from coming. */
+  readonly answered: Promise<Answer>
+  /** Bytes of an answer came: the request has surely been read. */
+  touched = false
+  /** All of the answer came. */
+  complete = false
+  /** Whether the connection may be used again after it, and for how long it is kept (null: not said); known with the head. */
+  lasts = false
+  restMs: number | null = null
+  /** Null while there is none yet. */
+  carrier: Carrier | null = null
+
+  private readonly resolve: (answer: Answer) => void
+  private readonly reject: (error: unknown) => void
+  /** Nothing more comes of it. */
+  private over = false
+  private held: Buffer = NOTHING
+  private interim = 0
+  private answer: Http1Answer | null = null
+  private coding: Chunked | null = null
+  /** Bytes of the body still to come, where that is known. */
+  private left = Number.POSITIVE_INFINITY
+
+  /** @param signal ends it at any time */
+  constructor(
+    readonly request: RequestBytes,
+    private readonly signal: HaltSignal,
+    private readonly batch: Batch,
+  ) {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    this.answered = promise
+    this.resolve = resolve
+    this.reject = reject
+    // Never taken off again: the signal goes with its request.
+    signal.addEventListener("abort", this)
+  }
+
+  /** The signal was aborted. */
+  handleEvent(): void {
+    if (!this.over) this.carrier?.abandon(this.signal.reason)
+  }
+
+  due(): void {
+    if (this.answer !== null) this.resolve(this.answer)
+  }
+
+  pause(): void {
+    this.carrier?.pause()
+  }
+
+  resume(): void {
+    this.carrier?.resume()
+  }
+
+  abandon(): void {
+    if (!this.over) this.carrier?.abandon(null)
+  }
+
+  /**
+   * @param bytes as they came; may be written over
+   * @throws MalformedAnswer: the connection is of no use any more
+   */
+  push(bytes: Buffer): void {
+    this.touched = true
+    if (this.answer === null) this.pushHead(bytes)
+    else this.pushBody(this.answer.body, bytes)
+  }
+
+  /** The connection was closed by the other side. @returns whether that is the answer's proper end */
+  close(): boolean {
+    if (this.answer === null || this.coding !== null || this.left !== Number.POSITIVE_INFINITY) return false
+    this.end(this.answer.body)
+    return true
+  }
+
+  /** Nothing more comes. */
+  fail(error: unknown): void {
+    this.over = true
+    if (this.answer === null) this.reject(error)
+    else this.answer.body.fail(error)
+  }
+
+  private pushHead(bytes: Buffer): void {
+    const all = this.held.length === 0 ? bytes : Buffer.concat([this.held, bytes])
+    let from = 0
+    let end = all.indexOf(BLANK_LINE)
+    while (end !== -1 && end - from <= HEAD_BYTES) {
+      const head = parseHead(all.toString("latin1", from, end))
+      from = end + BLANK_LINE.length
+      if (head.status >= 200) {
+        this.begin(head, all, from)
+        return
+      }
+      // Nobody asked for another protocol (RFC 9110 section 15.2.2).
+      if (head.status === 101 || ++this.interim > MAX_INTERIM) throw new MalformedAnswer("interim answers without end")
+      end = all.indexOf(BLANK_LINE, from)
+    }
+    if (end !== -1 || all.length - from > HEAD_BYTES) throw new MalformedAnswer("the answer's head is too large")
+    // Line ends without a CR would never come to an end here.
+    if (all.includes("\n\n", from)) throw new MalformedAnswer("the head's lines end without a CR")
+    this.held = all.subarray(from)
+  }
+
+  private begin({ status, fields, framing, lasts, restMs }: Head, bytes: Buffer, from: number): void {
+    const body = new Body(this)
+    this.answer = new Http1Answer(status, new Fields(fields), body)
+    this.batch.tell(this)
+    this.held = NOTHING
+    this.lasts = lasts
+    this.restMs = restMs
+    if (framing === "chunked") this.coding = new Chunked()
+    else if (framing !== "close") this.left = framing
+    if (this.left === 0) this.end(body)
+    if (from < bytes.length) this.pushBody(body, bytes.subarray(from))
+  }
+
+  private pushBody(body: Body, bytes: Buffer): void {
+    const { coding } = this
+    if (this.complete) {
+      // Nobody asked for them: what follows could be taken for the next answer.
+      this.lasts = false
+    } else if (coding !== null) {
+      const data = coding.push(bytes)
+      if (data !== null) body.push(data)
+      if (!coding.done) return
+      if (coding.rest < bytes.length) this.lasts = false
+      this.end(body)
+    } else {
+      const isMore = bytes.length > this.left
+      const part = isMore ? bytes.subarray(0, this.left) : bytes
+      this.left -= part.length
+      body.push(part)
+      if (isMore) this.lasts = false
+      if (this.left === 0) this.end(body)
+    }
+  }
+
+  private end(body: Body): void {
+    this.complete = true
+    this.over = true
+    body.end()
+  }
+}
+
+class Http1Answer implements Answer {
+  constructor(
+    readonly status: number,
+    readonly headers: Fields,
+    readonly body: Body,
+  ) {}
+
+  get ok(): boolean {
+    return this.status >= 200 && this.status < 300
+  }
+
+  bytes(): Promise<Uint8Array> {
+    return this.body.bytes()
+  }
+}
