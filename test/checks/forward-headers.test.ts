@@ -83,16 +83,7 @@ const OWN: Readonly<Record<Api, readonly string[]>> = {
     "user-agent",
     "version",
   ],
-  gemini: [
-    "accept",
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "user-agent",
-  ],
+  gemini: ["accept", "authorization", "connection", "content-length", "content-type", "host", "user-agent"],
 }
 const CLIENTS: Readonly<Record<Api, readonly string[]>> = {
   codex: [

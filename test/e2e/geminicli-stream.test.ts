@@ -127,16 +127,7 @@ test("geminicli 11.10: the upstream gets the official client's names, a prompt i
   expect(second?.headers["user-agent"]).toContain(`/${PREVIEW} `)
   const names = Object.keys(first?.headers ?? {}).sort()
   expect(names).toEqual(
-    [
-      "accept",
-      "accept-encoding",
-      "authorization",
-      "connection",
-      "content-length",
-      "content-type",
-      "host",
-      "user-agent",
-    ].sort(),
+    ["accept", "authorization", "connection", "content-length", "content-type", "host", "user-agent"].sort(),
   )
   for (const { json } of [first, second].filter((seen) => seen !== undefined)) expect(json).not.toHaveProperty("key")
 })

@@ -8,14 +8,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createServer as createTlsServer } from "node:tls"
 import { gzipSync } from "node:zlib"
+import { Halt } from "../../src/observe/halt.ts"
 import type { Log } from "../../src/observe/ports.ts"
-import { createFetcher, networkFailure } from "../../src/relay/fetcher.ts"
+import { createUpstreams, networkFailure, type Upstreams } from "../../src/relay/fetcher.ts"
 import { brokenAnswer } from "../../src/relay/network.ts"
-import type { Fetcher, UpstreamInit } from "../../src/relay/ports.ts"
+import type { Answer, UpstreamInit } from "../../src/relay/ports.ts"
 import { selfSigned } from "./support/certificate.ts"
 import { startUpstream, type Upstream } from "./support/upstream.ts"
 
 const MIB = 1024 * 1024
+const WAYS = ["fetcher", "sender"] as const
 
 const closers: (() => void)[] = []
 afterAll(() => {
@@ -30,10 +32,9 @@ const init = (over: Partial<UpstreamInit> = {}): UpstreamInit => ({
   ...over,
 })
 
-function fetcherWith(over: { proxy?: string | null; enableMultiplexing?: boolean } = {}): {
-  fetcher: Fetcher
-  warned: unknown[]
-} {
+function upstreamsWith(
+  over: { proxy?: string | null; enableMultiplexing?: boolean } = {},
+): Upstreams & { readonly warned: unknown[] } {
   const warned: unknown[] = []
   const ignore = (): void => undefined
   const log: Log = {
@@ -45,7 +46,7 @@ function fetcherWith(over: { proxy?: string | null; enableMultiplexing?: boolean
     child: () => log,
   }
   const current = { enableMultiplexing: false, proxy: null, ...over }
-  return { fetcher: createFetcher({ settings: { current }, log }), warned }
+  return { ...createUpstreams({ settings: { current }, log }), warned }
 }
 
 function upstream(script: Parameters<typeof startUpstream>[0]): Upstream {
@@ -106,10 +107,13 @@ const echo = (exchange: Parameters<Parameters<typeof startUpstream>[0]>[0]): Pro
     JSON.stringify([exchange.method, exchange.path, exchange.headers.get("accept-encoding") ?? null]),
   )
 
-describe("the fetcher over plain HTTP", () => {
+const textOf = async (answer: Answer): Promise<string> => Buffer.from(await answer.bytes()).toString()
+
+describe.each(WAYS)("the %s over plain HTTP", (way) => {
   test("follows no redirect", async () => {
     const { url } = upstream((exchange) => exchange.answer(302, "", { location: "http://127.0.0.1:1/" }))
-    expect((await fetcherWith().fetcher(url, init())).status).toBe(302)
+    const answer = await upstreamsWith()[way](url, init())
+    expect([answer.status, answer.ok, answer.headers.get("Location")]).toEqual([302, false, "http://127.0.0.1:1/"])
   })
 
   test("takes no proxy from the environment", async () => {
@@ -117,7 +121,7 @@ describe("the fetcher over plain HTTP", () => {
     const before = process.env.HTTP_PROXY
     process.env.HTTP_PROXY = `http://127.0.0.1:${await deadPort()}`
     try {
-      expect((await fetcherWith().fetcher(url, init())).status).toBe(200)
+      expect((await upstreamsWith()[way](url, init())).status).toBe(200)
     } finally {
       if (before === undefined) delete process.env.HTTP_PROXY
       else process.env.HTTP_PROXY = before
@@ -126,45 +130,38 @@ describe("the fetcher over plain HTTP", () => {
 
   test("goes through the configured proxy", async () => {
     const proxy = upstream(echo)
-    const { fetcher } = fetcherWith({ proxy: proxy.url })
-    const response = await fetcher("http://origin.invalid/path", init())
-    expect(await response.json()).toEqual(["POST", "http://origin.invalid/path", "gzip, deflate, br, zstd"])
-  })
-
-  test("relays raw bodies as they are and asks for no encoding; decodes others", async () => {
-    const zipped = gzipSync("plain text")
-    const { url, exchanges } = upstream(async (exchange) => {
-      await exchange.write(`HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${zipped.length}\r\n\r\n`)
-      await exchange.write(zipped)
-    })
-    const { fetcher } = fetcherWith()
-    expect(Buffer.from(await (await fetcher(url, init({ raw: true }))).arrayBuffer())).toEqual(zipped)
-    expect(exchanges[0]?.headers.has("accept-encoding")).toBe(false)
-    expect(await (await fetcher(url, init())).text()).toBe("plain text")
-    expect(exchanges[1]?.headers.get("accept-encoding")).toContain("gzip")
+    const ask = upstreamsWith({ proxy: proxy.url })[way]
+    const [method, path] = JSON.parse(await textOf(await ask("http://origin.invalid/path", init())))
+    expect([method, path]).toEqual(["POST", "http://origin.invalid/path"])
   })
 
   test("sends a large body as it is, with its length, and uses the connection again", async () => {
     const bytes = new Uint8Array(3 * MIB).map((_, i) => i % 251)
     const text = "ü".repeat(300_000)
     const { url, seen } = await counting()
-    const { fetcher } = fetcherWith()
+    const ask = upstreamsWith()[way]
     for (const body of [bytes, text, bytes]) {
       const sent = createHash("sha256").update(body).digest("hex")
-      const response = await fetcher(url, init({ body, headers: { "x-a": "1", "content-type": "application/json" } }))
-      expect(await response.json()).toEqual([sent, String(Buffer.byteLength(body)), null, "1", "application/json"])
+      const answer = await ask(url, init({ body, headers: { "x-a": "1", "content-type": "application/json" } }))
+      expect(JSON.parse(await textOf(answer))).toEqual([
+        sent,
+        String(Buffer.byteLength(body)),
+        null,
+        "1",
+        "application/json",
+      ])
     }
     expect(seen.connections).toBe(1)
   })
 
   test("keeps no large body while its answer is open", async () => {
     const url = await openEnded()
-    const { fetcher } = fetcherWith()
-    const controller = new AbortController()
-    const open: Response[] = []
+    const ask = upstreamsWith()[way]
+    const halt = new Halt()
+    const open: Answer[] = []
     const call = async (): Promise<void> => {
       const body = new Uint8Array(8 * MIB).fill(1)
-      open.push(await fetcher(url, init({ body, signal: controller.signal })))
+      open.push(await ask(url, init({ body, signal: halt })))
     }
     // The first ones pay for buffers that stay.
     for (let i = 0; i < 4; i++) await call()
@@ -174,25 +171,48 @@ describe("the fetcher over plain HTTP", () => {
     Bun.gc(true)
     expect(process.memoryUsage.rss() - before).toBeLessThan(64 * MIB)
     expect(open.map(({ status }) => status)).toEqual(new Array(20).fill(200))
-    controller.abort()
+    halt.abort()
   })
 
   test("says once that HTTP/2 needs https, and serves", async () => {
     const { url } = upstream(echo)
-    const { fetcher, warned } = fetcherWith({ enableMultiplexing: true })
-    for (let i = 0; i < 2; i++) expect((await fetcher(`${url}/x`, init())).status).toBe(200)
+    const { warned, ...ways } = upstreamsWith({ enableMultiplexing: true })
+    for (let i = 0; i < 2; i++) expect((await ways[way](`${url}/x`, init())).status).toBe(200)
     expect(warned).toEqual([["http2_unavailable", { origin: url, reason: "HTTP/2 needs https", using: "HTTP/1.1" }]])
   })
 
   test("stops when its signal is aborted", async () => {
     const { url, exchanges } = upstream(() => undefined)
     const controller = new AbortController()
-    const call = fetcherWith().fetcher(url, init({ signal: controller.signal }))
-    call.catch(() => undefined)
-    while (exchanges.length === 0) await Bun.sleep(1)
-    controller.abort()
-    await expect(call).rejects.toThrow("aborted")
-    await exchanges[0]?.closed
+    const halt = new Halt()
+    for (const [i, signal] of [controller.signal, halt].entries()) {
+      const call = upstreamsWith()[way](url, init({ signal }))
+      call.catch(() => undefined)
+      while (exchanges.length <= i) await Bun.sleep(1)
+      controller.abort()
+      if (i > 0) halt.abort()
+      await expect(call).rejects.toThrow("aborted")
+      await exchanges[i]?.closed
+    }
+  })
+})
+
+describe("content codings", () => {
+  test("are asked for and taken off by the fetcher; the sender asks for none", async () => {
+    const zipped = gzipSync("plain text")
+    const { url, exchanges } = upstream(async (exchange) => {
+      await exchange.write(`HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${zipped.length}\r\n\r\n`)
+      await exchange.write(zipped)
+    })
+    const { fetcher, sender } = upstreamsWith()
+    expect(await (await fetcher(url, init())).text()).toBe("plain text")
+    expect(exchanges[0]?.headers.get("accept-encoding")).toContain("gzip")
+    expect(Buffer.from(await (await sender(url, init())).bytes())).toEqual(zipped)
+    expect(exchanges[1]?.headers.has("accept-encoding")).toBe(false)
+    expect(
+      Buffer.from(await (await upstreamsWith({ proxy: url }).sender("http://o.invalid/", init())).bytes()),
+    ).toEqual(zipped)
+    expect(exchanges[2]?.headers.has("accept-encoding")).toBe(false)
   })
 })
 
@@ -217,12 +237,13 @@ describe("a failed connection", () => {
       [`http://origin.invalid/${key}`, refuses.url.replace("http://", user), "proxy"],
       [`https://origin.invalid/${key}`, refuses.url.replace("http://", user), "proxy"],
     ]
-    for (const [url, proxy, stage] of cases) {
-      const failure = await failureOf(fetcherWith({ proxy }).fetcher(url, init()))
-      expect({ url, proxy, stage: failure.stage }).toEqual({ url, proxy, stage })
-      expect(JSON.stringify(failure)).not.toContain("secret")
-      expect(failure.detail).toMatch(/^[\w /']+ \([\w ]+\)$/)
-    }
+    for (const way of WAYS)
+      for (const [url, proxy, stage] of cases) {
+        const failure = await failureOf(upstreamsWith({ proxy })[way](url, init()))
+        expect({ way, url, proxy, stage: failure.stage }).toEqual({ way, url, proxy, stage })
+        expect(JSON.stringify(failure)).not.toContain("secret")
+        expect(failure.detail).toMatch(/^[\w /']+ \([\w ]+\)$/)
+      }
   })
 
   test("of a kind never seen is unknown, by its class alone", () => {
@@ -245,15 +266,19 @@ describe("a failed connection", () => {
   })
 })
 
-describe("the fetcher over TLS", () => {
+describe("over TLS", () => {
   const { cert, key } = selfSigned()
   const folder = mkdtempSync(join(tmpdir(), "pollux-fetcher-"))
   const roots = join(folder, "roots.pem")
   writeFileSync(roots, cert)
   closers.push(() => rmSync(folder, { recursive: true }))
 
-  async function child(args: readonly string[], trusted = true): Promise<{ answers: string[][]; warned: unknown[] }> {
-    const process_ = Bun.spawn([process.execPath, join(import.meta.dir, "support/fetch-child.ts"), ...args], {
+  async function child(
+    way: "fetcher" | "sender",
+    args: readonly string[],
+    trusted = true,
+  ): Promise<{ answers: string[][]; warned: unknown[] }> {
+    const process_ = Bun.spawn([process.execPath, join(import.meta.dir, "support/fetch-child.ts"), way, ...args], {
       env: { PATH: process.env.PATH ?? "", ...(trusted && { NODE_EXTRA_CA_CERTS: roots }) },
     })
     return JSON.parse(await new Response(process_.stdout).text())
@@ -283,45 +308,47 @@ describe("the fetcher over TLS", () => {
     return { url: `https://127.0.0.1:${port}/`, connections: () => connections }
   }
 
-  test("speaks HTTP/2 when multiplexing is on, HTTP/1.1 when it is off", async () => {
-    const url = await startBoth()
-    expect(await child(["h2", "3", "1", url])).toEqual({ answers: [["2.0"]], warned: [] })
-    expect(await child(["h1", "1", "1", url])).toEqual({ answers: [["1.1"]], warned: [] })
-  })
+  describe.each(WAYS)("the %s", (way) => {
+    test("speaks HTTP/2 when multiplexing is on, HTTP/1.1 when it is off", async () => {
+      const url = await startBoth()
+      expect(await child(way, ["h2", "3", "1", url])).toEqual({ answers: [["2.0"]], warned: [] })
+      expect(await child(way, ["h1", "1", "1", url])).toEqual({ answers: [["1.1"]], warned: [] })
+    })
 
-  test("falls back to HTTP/1.1 where the server has no other, and says so once", async () => {
-    const old = await startOld()
-    expect(await child(["h2", "3", "2", old.url])).toEqual({
-      answers: [["1.1"], ["1.1"]],
-      warned: [["http2_unavailable", "the server does not offer it"]],
+    test("falls back to HTTP/1.1 where the server has no other, and says so once", async () => {
+      const old = await startOld()
+      expect(await child(way, ["h2", "3", "2", old.url])).toEqual({
+        answers: [["1.1"], ["1.1"]],
+        warned: [["http2_unavailable", "the server does not offer it"]],
+      })
+    })
+
+    test("asks for HTTP/2 again after an hour, and when the configuration is loaded anew", async () => {
+      for (const between of ["hour", "reload"]) {
+        const old = await startOld()
+        expect(await child(way, ["h2", "3", "2", old.url, between])).toEqual({
+          answers: [["1.1"], ["1.1"]],
+          warned: [
+            ["http2_unavailable", "the server does not offer it"],
+            ["http2_unavailable", "the server does not offer it"],
+          ],
+        })
+      }
+    })
+
+    test("refuses a certificate that nothing vouches for, as a fault of the TLS stage", async () => {
+      const url = await startBoth()
+      for (const mode of ["h1", "h2"]) {
+        const { answers } = await child(way, [mode, "1", "1", url], false)
+        expect(JSON.parse(answers[0]?.[0] ?? "")).toMatchObject({ kind: "network", stage: "tls" })
+      }
     })
   })
 
-  test("asks for HTTP/2 again after an hour, and when the configuration is loaded anew", async () => {
-    for (const between of ["hour", "reload"]) {
-      const old = await startOld()
-      expect(await child(["h2", "3", "2", old.url, between])).toEqual({
-        answers: [["1.1"], ["1.1"]],
-        warned: [
-          ["http2_unavailable", "the server does not offer it"],
-          ["http2_unavailable", "the server does not offer it"],
-        ],
-      })
-    }
-  })
-
-  test("keeps more than 64 HTTP/1.1 connections for the next burst", async () => {
+  test("the sender keeps more than 64 HTTP/1.1 connections for the next burst", async () => {
     const old = await startOld()
-    const { answers } = await child(["h1", "150", "3", old.url])
+    const { answers } = await child("sender", ["h1", "150", "3", old.url])
     expect(answers).toEqual([["1.1"], ["1.1"], ["1.1"]])
     expect(old.connections()).toBe(150)
-  })
-
-  test("refuses a certificate that nothing vouches for, as a fault of the TLS stage", async () => {
-    const url = await startBoth()
-    for (const mode of ["h1", "h2"]) {
-      const { answers } = await child([mode, "1", "1", url], false)
-      expect(JSON.parse(answers[0]?.[0] ?? "")).toMatchObject({ kind: "network", stage: "tls" })
-    }
   })
 })

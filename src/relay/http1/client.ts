@@ -3,6 +3,7 @@ import type { Answer, UpstreamInit } from "../ports.ts"
 import { Batch } from "./batch.ts"
 import { Connection, type ConnectionEvents } from "./connection.ts"
 import { Exchange } from "./exchange.ts"
+import { FieldNames } from "./field-names.ts"
 import { type Origin, Targets } from "./origin.ts"
 import { requestBytes } from "./request.ts"
 
@@ -24,7 +25,7 @@ const MAX_RESTING = 1024
  */
 export class Http1Client implements ConnectionEvents {
   private readonly targets = new Targets()
-  private readonly batch = new Batch()
+  private readonly shared = { batch: new Batch(), names: new FieldNames() }
   /** Connections at rest by origin; the one used last is taken first, so that the others may go. */
   private readonly resting = new Map<string, Connection[]>()
   private cancelSweep: (() => void) | null = null
@@ -43,8 +44,8 @@ export class Http1Client implements ConnectionEvents {
   ask(url: string, init: UpstreamInit): Promise<Answer> {
     const { origin, path } = this.targets.of(url)
     if (init.signal.aborted) throw init.signal.reason
-    const exchange = new Exchange(requestBytes(origin, path, init), init.signal, this.batch)
-    const connection = this.resting.get(origin.key)?.pop() ?? new Connection(origin, this, this.batch)
+    const exchange = new Exchange(requestBytes(origin, path, init), init.signal, this.shared)
+    const connection = this.resting.get(origin.key)?.pop() ?? new Connection(origin, this, this.shared.batch)
     connection.carry(exchange)
     return exchange.answered
   }
@@ -68,7 +69,7 @@ export class Http1Client implements ConnectionEvents {
   }
 
   resend(exchange: Exchange, origin: Origin): void {
-    new Connection(origin, this, this.batch).carry(exchange)
+    new Connection(origin, this, this.shared.batch).carry(exchange)
   }
 
   /** Closes what is at rest. */

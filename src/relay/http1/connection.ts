@@ -108,7 +108,7 @@ export class Connection implements Carrier, Due {
     this.socket.destroy()
     this.events.gone(this)
     if (exchange === null) return
-    if (may && this.used && !exchange.touched) this.events.resend(exchange, this.origin)
+    if (may && this.used && exchange.request !== null) this.events.resend(exchange, this.origin)
     else exchange.fail(error)
   }
 

@@ -3,6 +3,7 @@ import type { Answer } from "../ports.ts"
 import type { Batch, Due } from "./batch.ts"
 import { Body, type Source } from "./body.ts"
 import { Chunked } from "./chunked.ts"
+import type { FieldNames } from "./field-names.ts"
 import { Fields } from "./fields.ts"
 import { HEAD_BYTES, type Head, MalformedAnswer, parseHead } from "./head.ts"
 import type { RequestBytes } from "./request.ts"
@@ -21,12 +22,18 @@ export interface Carrier {
   abandon(error: unknown): void
 }
 
+/** What all exchanges of a client have in common. */
+export interface Shared {
+  readonly batch: Batch
+  readonly names: FieldNames
+}
+
 /** One request and its answer, as the bytes come in. No I/O of its own. */
 export class Exchange implements Source, Due {
   /** The answer, once its head came, at the end of that turn. Rejects with what kept it from coming. */
   readonly answered: Promise<Answer>
-  /** Bytes of an answer came: the request has surely been read. */
-  touched = false
+  /** What is sent; null once bytes of an answer came: it has surely been read, and is not sent again. */
+  request: RequestBytes | null
   /** All of the answer came. */
   complete = false
   /** Whether the connection may be used again after it, and for how long it is kept (null: not said); known with the head. */
@@ -48,10 +55,11 @@ export class Exchange implements Source, Due {
 
   /** @param signal ends it at any time */
   constructor(
-    readonly request: RequestBytes,
+    request: RequestBytes,
     private readonly signal: HaltSignal,
-    private readonly batch: Batch,
+    private readonly shared: Shared,
   ) {
+    this.request = request
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     this.answered = promise
     this.resolve = resolve
@@ -86,7 +94,7 @@ export class Exchange implements Source, Due {
    * @throws MalformedAnswer: the connection is of no use any more
    */
   push(bytes: Buffer): void {
-    this.touched = true
+    this.request = null
     if (this.answer === null) this.pushHead(bytes)
     else this.pushBody(this.answer.body, bytes)
   }
@@ -110,7 +118,7 @@ export class Exchange implements Source, Due {
     let from = 0
     let end = all.indexOf(BLANK_LINE)
     while (end !== -1 && end - from <= HEAD_BYTES) {
-      const head = parseHead(all.toString("latin1", from, end))
+      const head = parseHead(all.toString("latin1", from, end), this.shared.names)
       from = end + BLANK_LINE.length
       if (head.status >= 200) {
         this.begin(head, all, from)
@@ -129,7 +137,7 @@ export class Exchange implements Source, Due {
   private begin({ status, fields, framing, lasts, restMs }: Head, bytes: Buffer, from: number): void {
     const body = new Body(this)
     this.answer = new Http1Answer(status, new Fields(fields), body)
-    this.batch.tell(this)
+    this.shared.batch.tell(this)
     this.held = NOTHING
     this.lasts = lasts
     this.restMs = restMs

@@ -1,5 +1,6 @@
 /** The head of an HTTP/1.1 answer (RFC 9112), read strictly: what two readers could understand differently is refused. Pure. */
 import type { HeaderFields } from "../headers.ts"
+import { FieldNames } from "./field-names.ts"
 
 /** Largest head that is read, in bytes. */
 export const HEAD_BYTES = 64 * 1024
@@ -25,8 +26,6 @@ export class MalformedAnswer extends Error {
 }
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
-/** Characters of a field's name (RFC 9110 section 5.6.2). */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const LENGTH = /^\d{1,15}$/
 
 const TAB = 0x09
@@ -34,9 +33,10 @@ const SPACE = 0x20
 
 /**
  * @param text everything before the blank line, as Latin-1
+ * @param names those met in heads before
  * @throws MalformedAnswer
  */
-export function parseHead(text: string): Head {
+export function parseHead(text: string, names = new FieldNames()): Head {
   // A lone CR or LF ends lines for some readers, NUL ends texts.
   if (text.includes("\0")) throw new MalformedAnswer("the head holds a NUL")
   let end = lineEnd(text, 0)
@@ -46,7 +46,7 @@ export function parseHead(text: string): Head {
   while (end < text.length) {
     const from = end + 2
     end = lineEnd(text, from)
-    addField(fields, text, from, end)
+    addField(fields, names, text, from, end)
   }
   const status = Number(code)
   const framing = framingOf(status, fields)
@@ -68,9 +68,15 @@ function lineEnd(text: string, from: number): number {
   return end
 }
 
-function addField(fields: Record<string, string | string[]>, text: string, from: number, end: number): void {
+function addField(
+  fields: Record<string, string | string[]>,
+  names: FieldNames,
+  text: string,
+  from: number,
+  end: number,
+): void {
   const colon = text.indexOf(":", from)
-  const name = colon === -1 || colon > end ? "" : nameOf(text.slice(from, colon))
+  const name = colon === -1 || colon > end ? "" : names.of(text.slice(from, colon))
   // White space before the colon, and a line that continues the one before, end up here as well (RFC 9112 sections 5.1, 5.2).
   if (name === "") throw new MalformedAnswer("a line of the head is no header field")
   const value = trimmed(text, colon + 1, end)
@@ -90,26 +96,6 @@ function trimmed(text: string, first: number, last: number): string {
 
 function isBlank(code: number): boolean {
   return code === SPACE || code === TAB
-}
-
-/** Names as they were met, in lower case: a server sends the same ones each time. */
-const NAMES = new Map<string, string>()
-const MAX_NAMES = 512
-const NAME_LENGTH = 64
-
-/** In lower case; empty for what is no name. */
-function nameOf(text: string): string {
-  const known = NAMES.get(text)
-  if (known !== undefined) return known
-  if (!TOKEN.test(text)) return ""
-  const name = text.toLowerCase()
-  if (NAMES.size < MAX_NAMES && name.length <= NAME_LENGTH) NAMES.set(copied(text), copied(name))
-  return name
-}
-
-/** A text of its own: a part of another one keeps all of that. */
-function copied(text: string): string {
-  return Buffer.from(text, "latin1").toString("latin1")
 }
 
 /** RFC 9112 section 6.3, for answers to GET and POST. */

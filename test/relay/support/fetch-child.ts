@@ -1,12 +1,12 @@
 /**
  * Fetches each URL of the command line as the relay would and prints one JSON line: which roots are trusted is settled when a
- * process starts, so tests over TLS need one of their own. Arguments: "h1" or "h2", times at once, rounds, URL,
+ * process starts, so tests over TLS need one of their own. Arguments: "fetcher" or "sender", "h1" or "h2", times at once, rounds, URL,
  * and what happens after each round: "hour" (it passes) or "reload".
  */
 import type { Log } from "../../../src/observe/ports.ts"
-import { createFetcher, networkFailure } from "../../../src/relay/fetcher.ts"
+import { createUpstreams, networkFailure } from "../../../src/relay/fetcher.ts"
 
-const [mode, times, rounds, url = "", between] = process.argv.slice(2)
+const [way, mode, times, rounds, url = "", between] = process.argv.slice(2)
 const warned: unknown[] = []
 const ignore = (): void => undefined
 const log: Log = {
@@ -19,17 +19,17 @@ const log: Log = {
 }
 const settings = { current: { enableMultiplexing: mode === "h2", proxy: null } }
 let now = 0
-const fetcher = createFetcher({ settings, log, clock: { mono: () => now, wall: () => now } })
+const upstreams = createUpstreams({ settings, log, clock: { mono: () => now, wall: () => now } })
 
 const one = async (): Promise<string> => {
   try {
-    const response = await fetcher(url, {
+    const answer = await upstreams[way === "sender" ? "sender" : "fetcher"](url, {
       method: "POST",
       headers: {},
       body: "x",
       signal: new AbortController().signal,
     })
-    return await response.text()
+    return Buffer.from(await answer.bytes()).toString()
   } catch (error) {
     return JSON.stringify(networkFailure(error))
   }
