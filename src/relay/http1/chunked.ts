@@ -13,14 +13,18 @@ const EXTRA_BYTES = 16 * 1024
 
 /** What the next byte belongs to. Numbers, since they are looked at for every chunk. */
 const SIZE = 0
-const EXTENSION = 1
-const SIZE_LF = 2
-const DATA = 3
-const DATA_CR = 4
-const DATA_LF = 5
-const TRAILER = 6
-const LAST_LF = 7
-const DONE = 8
+const AFTER_SIZE = 1
+const EXTENSION = 2
+const SIZE_LF = 3
+const DATA = 4
+const DATA_CR = 5
+const DATA_LF = 6
+/** A trailer's line begins, goes on, ends. */
+const TRAILER = 7
+const IN_TRAILER = 8
+const TRAILER_LF = 9
+const LAST_LF = 10
+const DONE = 11
 
 /** A digit's value by its byte; -1 for all others. */
 const DIGITS = new Int8Array(256).fill(-1)
@@ -43,8 +47,6 @@ export class Chunked {
   /** Bytes of the current chunk that are still to come. */
   private left = 0
   private extra = 0
-  /** The current trailer line is empty so far. */
-  private blank = true
 
   /** The last chunk came, trailers included. */
   get done(): boolean {
@@ -115,6 +117,9 @@ export class Chunked {
       case SIZE:
         this.takeOfSize(byte)
         break
+      case AFTER_SIZE:
+        this.takeAfterSize(byte)
+        break
       case EXTENSION:
         if (byte === CR) this.stage = SIZE_LF
         else this.passOver(byte)
@@ -132,8 +137,19 @@ export class Chunked {
         this.stage = SIZE
         break
       case TRAILER:
-        if (byte === CR && this.blank) this.stage = LAST_LF
-        else this.takeOfTrailer(byte)
+        if (byte === CR) this.stage = LAST_LF
+        else {
+          this.stage = IN_TRAILER
+          this.passOver(byte)
+        }
+        break
+      case IN_TRAILER:
+        if (byte === CR) this.stage = TRAILER_LF
+        else this.passOver(byte)
+        break
+      case TRAILER_LF:
+        expect(byte, LF)
+        this.stage = TRAILER
         break
       default:
         expect(byte, LF)
@@ -149,8 +165,15 @@ export class Chunked {
       return
     }
     if (this.digits === 0) throw new MalformedAnswer("a chunk has no size")
+    this.stage = AFTER_SIZE
+    this.takeAfterSize(byte)
+  }
+
+  /** White space may stand there, then an extension. */
+  private takeAfterSize(byte: number): void {
     if (byte === CR) this.stage = SIZE_LF
-    else if (byte === SEMICOLON || byte === SPACE || byte === TAB) this.stage = EXTENSION
+    else if (byte === SEMICOLON) this.stage = EXTENSION
+    else if (byte === SPACE || byte === TAB) this.passOver(byte)
     else throw new MalformedAnswer("a chunk's size is no number")
   }
 
@@ -161,12 +184,6 @@ export class Chunked {
     this.size = 0
     this.digits = 0
     this.extra = 0
-    this.blank = true
-  }
-
-  private takeOfTrailer(byte: number): void {
-    this.blank = byte === LF
-    if (byte !== LF) this.passOver(byte)
   }
 
   private passOver(byte: number): void {

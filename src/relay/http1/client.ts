@@ -45,7 +45,7 @@ export class Http1Client implements ConnectionEvents {
     const { origin, path } = this.targets.of(url)
     if (init.signal.aborted) throw init.signal.reason
     const exchange = new Exchange(requestBytes(origin, path, init), init.signal, this.shared)
-    const connection = this.resting.get(origin.key)?.pop() ?? new Connection(origin, this, this.shared.batch)
+    const connection = this.rested(origin) ?? new Connection(origin, this, this.shared.batch)
     connection.carry(exchange)
     return exchange.answered
   }
@@ -77,6 +77,16 @@ export class Http1Client implements ConnectionEvents {
     this.cancelSweep?.()
     this.cancelSweep = null
     for (const list of this.resting.values()) for (const connection of [...list]) connection.break(null)
+  }
+
+  /** A connection at rest that the other side still keeps, as far as is known. */
+  private rested({ key }: Origin): Connection | null {
+    const connection = this.resting.get(key)?.pop()
+    if (connection === undefined) return null
+    if (connection.restsUntil > this.clock.mono()) return connection
+    // Those below it have rested longer; the sweep takes them.
+    connection.break(null)
+    return null
   }
 
   private listOf({ key }: Origin): Connection[] {

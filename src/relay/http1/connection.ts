@@ -67,7 +67,7 @@ export class Connection implements Carrier, Due {
     socket.on("drain", () => this.write())
     socket.on("end", () => this.closed())
     socket.on("close", () => this.closed())
-    socket.on("error", (error) => this.break(error))
+    socket.on("error", (error) => this.broke(error))
   }
 
   /** Sends a request; the connection is new, or at rest. */
@@ -131,8 +131,8 @@ export class Connection implements Carrier, Due {
 
   private received(bytes: Buffer): void {
     const { exchange } = this
-    if (exchange === null) {
-      // Whatever it is, what comes next could be taken for an answer.
+    if (exchange === null || !this.headSent) {
+      // Whatever it is, it must not be taken for the answer to what was not asked yet.
       this.break(new ConnectionClosed("bytes came that nobody had asked for"))
       return
     }
@@ -158,11 +158,19 @@ export class Connection implements Carrier, Due {
   private closed(): void {
     const { exchange } = this
     if (exchange?.close() === true) this.exchange = null
-    const isHandshake = !this.ready && this.origin.secure
-    this.break(
-      isHandshake
-        ? new ConnectionClosed("the connection was closed during the TLS handshake", "ERR_TLS_HANDSHAKE_CLOSED")
-        : new ConnectionClosed("the connection was closed"),
-    )
+    this.break(this.inHandshake ? handshakeClosed() : new ConnectionClosed("the connection was closed"))
   }
+
+  private broke(error: Error): void {
+    const isReset = "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE")
+    this.break(isReset && this.inHandshake ? handshakeClosed() : error)
+  }
+
+  private get inHandshake(): boolean {
+    return !this.ready && this.origin.secure
+  }
+}
+
+function handshakeClosed(): ConnectionClosed {
+  return new ConnectionClosed("the connection was closed during the TLS handshake", "ERR_TLS_HANDSHAKE_CLOSED")
 }

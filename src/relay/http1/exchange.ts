@@ -11,6 +11,8 @@ import type { RequestBytes } from "./request.ts"
 /** Interim answers (1xx) before the one that counts. */
 const MAX_INTERIM = 16
 
+const CR = 0x0d
+const LF = 0x0a
 const BLANK_LINE = "\r\n\r\n"
 const NOTHING = Buffer.alloc(0)
 
@@ -129,8 +131,8 @@ export class Exchange implements Source, Due {
       end = all.indexOf(BLANK_LINE, from)
     }
     if (end !== -1 || all.length - from > HEAD_BYTES) throw new MalformedAnswer("the answer's head is too large")
-    // Line ends without a CR would never come to an end here.
-    if (all.includes("\n\n", from)) throw new MalformedAnswer("the head's lines end without a CR")
+    // A head with such line ends would never come to its end here.
+    if (hasLoneLf(all, from)) throw new MalformedAnswer("the head's lines end without a CR")
     this.held = all.subarray(from)
   }
 
@@ -173,6 +175,13 @@ export class Exchange implements Source, Due {
     this.over = true
     body.end()
   }
+}
+
+function hasLoneLf(bytes: Buffer, from: number): boolean {
+  for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (at === from || bytes[at - 1] !== CR) return true
+  }
+  return false
 }
 
 class Http1Answer implements Answer {

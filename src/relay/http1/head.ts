@@ -54,7 +54,8 @@ export function parseHead(text: string, names = new FieldNames()): Head {
     status,
     fields,
     framing,
-    lasts: framing !== "close" && isKept(minor === "1", fields),
+    // Chunks from a server of HTTP/1.0 are a mistake, and where they end is not sure (RFC 9112 section 6.1).
+    lasts: framing !== "close" && isKept(minor === "1", fields) && (minor === "1" || framing !== "chunked"),
     restMs: restOf(fields["keep-alive"]),
   }
 }
@@ -110,7 +111,7 @@ function framingOf(status: number, fields: HeaderFields): Framing {
     return "chunked"
   }
   if (typeof length !== "string") return "close"
-  const told = length.split(",").map((part) => part.trim())
+  const told = length.split(/[\t ]*,[\t ]*/)
   const [first = ""] = told
   if (!LENGTH.test(first) || told.some((part) => part !== first)) throw new MalformedAnswer("the length is no number")
   return Number(first)
