@@ -1,4 +1,5 @@
-import { nativeSignal } from "../../../src/observe/halt.ts"
+import type { Log } from "../../../src/observe/ports.ts"
+import { createUpstreams } from "../../../src/relay/fetcher.ts"
 import type {
   AnswerHeaders,
   Assembler,
@@ -126,16 +127,12 @@ export interface Toy extends Provider<ToyCall> {
   }[]
 }
 
-const direct: Sender = (url, { method, headers, body, signal }) =>
-  fetch(url, {
-    method,
-    headers,
-    signal: nativeSignal(signal),
-    redirect: "manual",
-    proxy: false,
-    timeout: false,
-    ...(body && { body }),
-  })
+const ignore = (): void => undefined
+const silent: Log = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => silent }
+const { sender: direct } = createUpstreams({
+  settings: { current: { enableMultiplexing: false, proxy: null } },
+  log: silent,
+})
 
 /** What a failure is called in a toy's rules: "429", "event:overloaded", "network:connect", "timeout:idle", "cut", "empty". */
 export function keyOf(failure: Failure): string {
