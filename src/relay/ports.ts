@@ -19,7 +19,7 @@ export type Chunk =
 
 /** Reads a body piece by piece; a `ReadableStreamDefaultReader` is one. */
 export interface ChunkReader {
-  /** Rejects with what broke the body. */
+  /** One at a time. Rejects with what broke the body. */
   read(): Promise<Chunk>
   /** Nobody wants the rest. */
   cancel(): Promise<void>

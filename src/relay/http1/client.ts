@@ -11,6 +11,8 @@ import { requestBytes } from "./request.ts"
 const REST_MS = 90_000
 /** How much earlier than a server that says when it closes, in milliseconds: a request may be on its way by then. */
 const MARGIN_MS = 1_000
+/** How long a request and the news that its connection was closed may be on their ways, in milliseconds. */
+const CROSSING_MS = 1_000
 /** How often resting connections are looked over, in milliseconds. */
 const SWEEP_MS = 5_000
 /** Most connections at rest for one origin. */
@@ -37,17 +39,21 @@ export class Http1Client implements ConnectionEvents {
 
   /**
    * Rejects with a socket's error, ConnectionClosed, MalformedAnswer or the signal's reason; `networkFailure` names the stage.
-   * What met a connection that the other side had closed meanwhile is sent once more (RFC 9112 section 9.3.1).
-   *
-   * @throws TypeError a header that cannot be sent; the signal's reason, if it is aborted
+   * TypeError: a URL or a header that cannot be sent. What met a connection that the other side was just closing is sent once
+   * more (RFC 9112 section 9.3.1).
    */
   ask(url: string, init: UpstreamInit): Promise<Answer> {
-    const { origin, path } = this.targets.of(url)
-    if (init.signal.aborted) throw init.signal.reason
-    const exchange = new Exchange(requestBytes(origin, path, init), init.signal, this.shared)
-    const connection = this.rested(origin) ?? new Connection(origin, this, this.shared.batch)
-    connection.carry(exchange)
-    return exchange.answered
+    try {
+      const { origin, path } = this.targets.of(url)
+      if (init.signal.aborted) throw init.signal.reason
+      const now = this.clock.mono()
+      const exchange = new Exchange(requestBytes(origin, path, init), init.signal, this.shared, now)
+      const connection = this.rested(origin, now) ?? new Connection(origin, this, this.shared.batch)
+      connection.carry(exchange)
+      return exchange.answered
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   rests(connection: Connection, restMs: number | null): void {
@@ -68,8 +74,10 @@ export class Http1Client implements ConnectionEvents {
     if (at !== -1) list?.splice(at, 1)
   }
 
-  resend(exchange: Exchange, origin: Origin): void {
-    new Connection(origin, this, this.shared.batch).carry(exchange)
+  resend(exchange: Exchange, origin: Origin, error: unknown): void {
+    // A server that had it for longer may have begun to serve it: the relay decides what that means.
+    if (this.clock.mono() - exchange.askedAt > CROSSING_MS) exchange.fail(error)
+    else new Connection(origin, this, this.shared.batch).carry(exchange)
   }
 
   /** Closes what is at rest. */
@@ -80,10 +88,10 @@ export class Http1Client implements ConnectionEvents {
   }
 
   /** A connection at rest that the other side still keeps, as far as is known. */
-  private rested({ key }: Origin): Connection | null {
+  private rested({ key }: Origin, now: number): Connection | null {
     const connection = this.resting.get(key)?.pop()
     if (connection === undefined) return null
-    if (connection.restsUntil > this.clock.mono()) return connection
+    if (connection.restsUntil > now) return connection
     // Those below it have rested longer; the sweep takes them.
     connection.break(null)
     return null

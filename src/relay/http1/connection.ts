@@ -27,8 +27,8 @@ export interface ConnectionEvents {
   rests(connection: Connection, restMs: number | null): void
   /** It is gone, and never comes back. */
   gone(connection: Connection): void
-  /** It turned out to be closed before anything of an answer came: the request can be sent over another one. */
-  resend(exchange: Exchange, origin: Origin): void
+  /** It served before and ended before anything of this answer came: `exchange` is sent over another one, or fails with `error`. */
+  resend(exchange: Exchange, origin: Origin, error: unknown): void
 }
 
 /** One connection to an origin: one request at a time, kept alive between them. */
@@ -108,7 +108,7 @@ export class Connection implements Carrier, Due {
     this.socket.destroy()
     this.events.gone(this)
     if (exchange === null) return
-    if (may && this.used && exchange.request !== null) this.events.resend(exchange, this.origin)
+    if (may && this.used && exchange.request !== null) this.events.resend(exchange, this.origin, error)
     else exchange.fail(error)
   }
 
@@ -151,7 +151,7 @@ export class Connection implements Carrier, Due {
     // The body is whole, if not read yet: nothing is held back any more.
     if (this.paused) this.resume()
     // Answered before all was sent: the other side may read the rest of it or not.
-    if (lasts && this.unsent === null) this.events.rests(this, restMs)
+    if (lasts && this.unsent === null && this.socket.writableLength === 0) this.events.rests(this, restMs)
     else this.break(null)
   }
 

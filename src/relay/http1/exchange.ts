@@ -13,6 +13,7 @@ const MAX_INTERIM = 16
 
 const CR = 0x0d
 const LF = 0x0a
+const BEGINNING = "HTTP/1."
 const BLANK_LINE = "\r\n\r\n"
 const NOTHING = Buffer.alloc(0)
 
@@ -55,18 +56,21 @@ export class Exchange implements Source, Due {
   /** Bytes of the body still to come, where that is known. */
   private left = Number.POSITIVE_INFINITY
 
-  /** @param signal ends it at any time */
+  /**
+   * @param signal ends it at any time
+   * @param askedAt monotonic milliseconds
+   */
   constructor(
     request: RequestBytes,
     private readonly signal: HaltSignal,
     private readonly shared: Shared,
+    readonly askedAt: number,
   ) {
     this.request = request
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     this.answered = promise
     this.resolve = resolve
     this.reject = reject
-    // Never taken off again: the signal goes with its request.
     signal.addEventListener("abort", this)
   }
 
@@ -110,13 +114,14 @@ export class Exchange implements Source, Due {
 
   /** Nothing more comes. */
   fail(error: unknown): void {
-    this.over = true
+    this.leave()
     if (this.answer === null) this.reject(error)
     else this.answer.body.fail(error)
   }
 
   private pushHead(bytes: Buffer): void {
-    const all = this.held.length === 0 ? bytes : Buffer.concat([this.held, bytes])
+    const seen = this.held.length
+    const all = seen === 0 ? bytes : Buffer.concat([this.held, bytes])
     let from = 0
     let end = all.indexOf(BLANK_LINE)
     while (end !== -1 && end - from <= HEAD_BYTES) {
@@ -126,13 +131,17 @@ export class Exchange implements Source, Due {
         this.begin(head, all, from)
         return
       }
-      // Nobody asked for another protocol (RFC 9110 section 15.2.2).
-      if (head.status === 101 || ++this.interim > MAX_INTERIM) throw new MalformedAnswer("interim answers without end")
+      if (head.status === 101) throw new MalformedAnswer("nobody asked for another protocol")
+      if (++this.interim > MAX_INTERIM) throw new MalformedAnswer("interim answers without end")
       end = all.indexOf(BLANK_LINE, from)
     }
     if (end !== -1 || all.length - from > HEAD_BYTES) throw new MalformedAnswer("the answer's head is too large")
     // A head with such line ends would never come to its end here.
-    if (hasLoneLf(all, from)) throw new MalformedAnswer("the head's lines end without a CR")
+    if (hasLoneLf(all, Math.max(from, seen))) throw new MalformedAnswer("the head's lines end without a CR")
+    // What speaks something else might wait for us, as we for it.
+    if (!BEGINNING.startsWith(all.toString("latin1", from, from + BEGINNING.length))) {
+      throw new MalformedAnswer("the answer is not HTTP/1")
+    }
     this.held = all.subarray(from)
   }
 
@@ -172,14 +181,21 @@ export class Exchange implements Source, Due {
 
   private end(body: Body): void {
     this.complete = true
-    this.over = true
+    this.leave()
     body.end()
+  }
+
+  /** Nothing is to be ended any more: the signal may serve other tries, and must not keep what this one sent. */
+  private leave(): void {
+    this.over = true
+    this.request = null
+    this.signal.removeEventListener("abort", this)
   }
 }
 
 function hasLoneLf(bytes: Buffer, from: number): boolean {
   for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {
-    if (at === from || bytes[at - 1] !== CR) return true
+    if (bytes[at - 1] !== CR) return true
   }
   return false
 }

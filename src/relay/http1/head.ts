@@ -25,7 +25,8 @@ export class MalformedAnswer extends Error {
   readonly code = "MalformedAnswer"
 }
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
+/** A higher minor version is read as 1.1 (RFC 9112 section 2.3). */
+const STATUS_LINE = /^HTTP\/1\.(\d) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const LENGTH = /^\d{1,15}$/
 
 const TAB = 0x09
@@ -49,13 +50,14 @@ export function parseHead(text: string, names = new FieldNames()): Head {
     addField(fields, names, text, from, end)
   }
   const status = Number(code)
+  const isRecent = minor !== "0"
   const framing = framingOf(status, fields)
   return {
     status,
     fields,
     framing,
     // Chunks from a server of HTTP/1.0 are a mistake, and where they end is not sure (RFC 9112 section 6.1).
-    lasts: framing !== "close" && isKept(minor === "1", fields) && (minor === "1" || framing !== "chunked"),
+    lasts: framing !== "close" && isKept(isRecent, fields) && (isRecent || framing !== "chunked"),
     restMs: restOf(fields["keep-alive"]),
   }
 }
@@ -111,7 +113,7 @@ function framingOf(status: number, fields: HeaderFields): Framing {
     return "chunked"
   }
   if (typeof length !== "string") return "close"
-  const told = length.split(/[\t ]*,[\t ]*/)
+  const told = length.split(",").map((part) => trimmed(part, 0, part.length))
   const [first = ""] = told
   if (!LENGTH.test(first) || told.some((part) => part !== first)) throw new MalformedAnswer("the length is no number")
   return Number(first)

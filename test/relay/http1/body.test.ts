@@ -1,0 +1,193 @@
+import { describe, expect, test } from "bun:test"
+import { Body, HIGH_WATER_BYTES } from "../../../src/relay/http1/body.ts"
+import { failure, readAll } from "./support/bench.ts"
+
+interface Scene {
+  readonly body: Body
+  /** What the body asked of its connection. */
+  readonly asked: string[]
+}
+
+function scene(): Scene {
+  const asked: string[] = []
+  const body = new Body({
+    pause: () => void asked.push("pause"),
+    resume: () => void asked.push("resume"),
+    abandon: () => void asked.push("abandon"),
+  })
+  return { body, asked }
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+const half = new Uint8Array(HIGH_WATER_BYTES / 2)
+
+async function next(body: Body): Promise<string | null> {
+  const { value } = await body.read()
+  return value === undefined ? null : new TextDecoder().decode(value)
+}
+
+describe("a body", () => {
+  test("gives what came before it is read, and what comes while it is waited for, in order", async () => {
+    const { body, asked } = scene()
+    for (const text of ["a", "b"]) body.push(bytes(text))
+    expect([await next(body), await next(body)]).toEqual(["a", "b"])
+    const waited = next(body)
+    body.push(bytes("c"))
+    body.push(bytes("d"))
+    expect(await waited).toBe("c")
+    body.end()
+    expect([await next(body), await next(body), await next(body)]).toEqual(["d", null, null])
+    expect(asked).toEqual([])
+  })
+
+  test("wakes who waits for its end", async () => {
+    const { body } = scene()
+    const waited = next(body)
+    body.end()
+    expect(await waited).toBeNull()
+  })
+
+  test("that breaks gives what came, then what broke it, each time", async () => {
+    const { body } = scene()
+    const broken = new Error("broken")
+    body.push(bytes("a"))
+    body.fail(broken)
+    body.push(bytes("b"))
+    body.end()
+    expect(await next(body)).toBe("a")
+    for (let i = 0; i < 2; i++) expect(await failure(() => body.read())).toBe(broken)
+  })
+
+  test("that breaks tells who waits", async () => {
+    const { body } = scene()
+    const broken = new Error("broken")
+    const waited = failure(() => body.read())
+    body.fail(broken)
+    expect(await waited).toBe(broken)
+  })
+
+  test("that has ended does not break any more", async () => {
+    const { body } = scene()
+    body.push(bytes("a"))
+    body.end()
+    body.fail(new Error("broken"))
+    expect([await next(body), await next(body)]).toEqual(["a", null])
+  })
+
+  test("is spent when it has ended and all of it was read", async () => {
+    const { body } = scene()
+    body.push(bytes("a"))
+    expect(body.spent).toBe(false)
+    body.end()
+    expect(body.spent).toBe(false)
+    await next(body)
+    expect(body.spent).toBe(true)
+  })
+})
+
+describe("a body that is full", () => {
+  test("holds its connection back once, until all that lay there was read", async () => {
+    const { body, asked } = scene()
+    body.push(half)
+    expect(asked).toEqual([])
+    for (let i = 0; i < 3; i++) body.push(half)
+    expect(asked).toEqual(["pause"])
+    for (let i = 0; i < 4; i++) {
+      expect(asked).toEqual(["pause"])
+      await body.read()
+    }
+    expect(asked).toEqual(["pause", "resume"])
+    for (let i = 0; i < 2; i++) body.push(half)
+    expect(asked).toEqual(["pause", "resume", "pause"])
+  })
+
+  test("by a single piece goes on when that was read", async () => {
+    const { body, asked } = scene()
+    body.push(new Uint8Array(2 * HIGH_WATER_BYTES))
+    expect(asked).toEqual(["pause"])
+    await body.read()
+    expect(asked).toEqual(["pause", "resume"])
+  })
+
+  test("is not by what somebody waits for", async () => {
+    const { body, asked } = scene()
+    for (let i = 0; i < 4; i++) {
+      const waited = body.read()
+      body.push(half)
+      await waited
+    }
+    expect(asked).toEqual([])
+  })
+
+  test("asks no more of its connection once it has ended or broken", async () => {
+    for (const stop of [(body: Body) => body.end(), (body: Body) => body.fail(new Error("broken"))]) {
+      const { body, asked } = scene()
+      for (let i = 0; i < 2; i++) body.push(half)
+      stop(body)
+      for (let i = 0; i < 2; i++) await body.read()
+      expect(asked).toEqual(["pause"])
+    }
+  })
+})
+
+describe("all of a body", () => {
+  test("is there at once where it came in one piece, in that piece", async () => {
+    const { body } = scene()
+    const only = bytes("only")
+    body.push(only)
+    body.end()
+    expect(await body.bytes()).toBe(only)
+    expect(body.spent).toBe(true)
+  })
+
+  test("is put together from pieces, whenever they come", async () => {
+    const { body } = scene()
+    body.push(bytes("a"))
+    const all = body.bytes()
+    body.push(bytes("b"))
+    body.push(bytes("c"))
+    body.end()
+    expect(Buffer.from(await all).toString()).toBe("abc")
+  })
+
+  test("is nothing where nothing came, now or later", async () => {
+    const early = scene().body
+    const all = early.bytes()
+    early.end()
+    const late = scene().body
+    late.end()
+    for (const got of [await all, await late.bytes()]) expect(got).toHaveLength(0)
+  })
+
+  test("is refused where it breaks", async () => {
+    const { body } = scene()
+    const broken = new Error("broken")
+    body.push(bytes("a"))
+    const all = failure(() => body.bytes())
+    body.fail(broken)
+    expect(await all).toBe(broken)
+  })
+})
+
+describe("a body that is cancelled", () => {
+  test("abandons its connection once, drops what came, and is at its end for who waits", async () => {
+    const { body, asked } = scene()
+    const waited = next(body)
+    await body.cancel()
+    await body.cancel()
+    body.push(bytes("a"))
+    body.fail(new Error("broken"))
+    expect([await waited, await next(body)]).toEqual([null, null])
+    expect(asked).toEqual(["abandon"])
+  })
+
+  test("leaves its connection alone if it has ended, and keeps nothing", async () => {
+    const { body, asked } = scene()
+    body.push(bytes("a"))
+    body.end()
+    await body.cancel()
+    expect((await readAll(body)).length).toBe(0)
+    expect(body.spent).toBe(true)
+    expect(asked).toEqual([])
+  })
+})
