@@ -18,13 +18,15 @@ export interface RequestBytes {
  * @param path the request's target, with its query
  * @throws TypeError a field that could be read as more than one, or that is not ASCII: none of ours is such
  */
-export function requestBytes({ host }: Origin, path: string, { method, headers, body }: UpstreamInit): RequestBytes {
+export function requestBytes({ host }: Origin, path: string, init: UpstreamInit): RequestBytes {
+  const { method, headers, body } = init
   let head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\n`
   for (const name in headers) {
     const value = headers[name] ?? ""
     if (isUnsafe(name) || isUnsafe(value)) throw new TypeError(`the header ${JSON.stringify(name)} cannot be sent`)
     head += `${name}: ${value}\r\n`
   }
+  // Cut down to single bytes, such a character may become a line end.
   if (Buffer.byteLength(head) !== head.length) throw new TypeError("a header that is not ASCII cannot be sent")
   // One that could have a body says that it has none (RFC 9110 section 8.6).
   if (body === undefined) return { head: `${head}${method === "POST" ? NO_BODY : ""}\r\n`, body: null }
