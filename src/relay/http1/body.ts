@@ -1,4 +1,5 @@
 import type { AnswerBody, Chunk, ChunkReader } from "../ports.ts"
+import type { Batch, Due } from "./batch.ts"
 
 /** Bytes that may lie here unread before the upstream is held back. */
 export const HIGH_WATER_BYTES = 256 * 1024
@@ -15,10 +16,10 @@ export interface Source {
 const END: Chunk = { done: true, value: undefined }
 
 /**
- * An answer's body: chunks go from the connection to whoever waits for them, and lie in a queue otherwise. When that is full the
+ * An answer's body: chunks lie in a queue until somebody asks for them; who waits is told at the end of the turn. When that is full the
  * connection is not read any more, so that a slow client holds the upstream back.
  */
-export class Body implements AnswerBody, ChunkReader {
+export class Body implements AnswerBody, ChunkReader, Due {
   private readonly queue: Uint8Array[] = []
   private queued = 0
   private paused = false
@@ -26,7 +27,13 @@ export class Body implements AnswerBody, ChunkReader {
   private error: unknown = null
   private waiter: PromiseWithResolvers<Chunk> | null = null
 
-  constructor(private readonly source: Source) {}
+  /** The batch has been asked for `due`. */
+  private told = false
+
+  constructor(
+    private readonly source: Source,
+    private readonly batch: Pick<Batch, "tell">,
+  ) {}
 
   getReader(): ChunkReader {
     return this
@@ -38,19 +45,26 @@ export class Body implements AnswerBody, ChunkReader {
   }
 
   read(): Promise<Chunk> {
-    const value = this.queue.shift()
-    if (value !== undefined) {
-      this.queued -= value.length
-      if (this.paused && this.queued === 0 && this.state === "open") {
-        this.paused = false
-        this.source.resume()
-      }
-      return Promise.resolve({ done: false, value })
-    }
+    if (this.waiter !== null) return this.waiter.promise
+    const value = this.take()
+    if (value !== null) return Promise.resolve({ done: false, value })
     if (this.state === "ended") return Promise.resolve(END)
     if (this.state === "failed") return Promise.reject(this.error)
-    this.waiter ??= Promise.withResolvers()
+    this.waiter = Promise.withResolvers()
     return this.waiter.promise
+  }
+
+  /** The turn that brought something for the waiting reader ends. */
+  due(): void {
+    const { waiter } = this
+    this.told = false
+    if (waiter === null) return
+    const value = this.take()
+    if (value === null && this.state === "open") return
+    this.waiter = null
+    if (value !== null) waiter.resolve({ done: false, value })
+    else if (this.state === "failed") waiter.reject(this.error)
+    else waiter.resolve(END)
   }
 
   /** The rest is dropped; a connection that has not brought it yet ends. */
@@ -81,14 +95,9 @@ export class Body implements AnswerBody, ChunkReader {
 
   push(value: Uint8Array): void {
     if (this.state !== "open") return
-    const { waiter } = this
-    if (waiter !== null) {
-      this.waiter = null
-      waiter.resolve({ done: false, value })
-      return
-    }
     this.queue.push(value)
     this.queued += value.length
+    if (this.waiter !== null) this.tell()
     if (this.queued < HIGH_WATER_BYTES || this.paused) return
     this.paused = true
     this.source.pause()
@@ -97,15 +106,30 @@ export class Body implements AnswerBody, ChunkReader {
   end(): void {
     if (this.state !== "open") return
     this.state = "ended"
-    this.waiter?.resolve(END)
-    this.waiter = null
+    if (this.waiter !== null) this.tell()
   }
 
   fail(error: unknown): void {
     if (this.state !== "open") return
     this.state = "failed"
     this.error = error
-    this.waiter?.reject(error)
-    this.waiter = null
+    if (this.waiter !== null) this.tell()
+  }
+
+  private tell(): void {
+    if (this.told) return
+    this.told = true
+    this.batch.tell(this)
+  }
+
+  private take(): Uint8Array | null {
+    const value = this.queue.shift()
+    if (value === undefined) return null
+    this.queued -= value.length
+    if (this.paused && this.queued === 0 && this.state === "open") {
+      this.paused = false
+      this.source.resume()
+    }
+    return value
   }
 }

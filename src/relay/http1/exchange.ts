@@ -146,7 +146,7 @@ export class Exchange implements Source, Due {
   }
 
   private begin({ status, fields, framing, lasts, restMs }: Head, bytes: Buffer, from: number): void {
-    const body = new Body(this)
+    const body = new Body(this, this.shared.batch)
     this.answer = new Http1Answer(status, new Fields(fields), body)
     this.shared.batch.tell(this)
     this.held = NOTHING

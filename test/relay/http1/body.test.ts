@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { Batch } from "../../../src/relay/http1/batch.ts"
 import { Body, HIGH_WATER_BYTES } from "../../../src/relay/http1/body.ts"
 import { failure, readAll } from "./support/bench.ts"
 
@@ -10,11 +11,12 @@ interface Scene {
 
 function scene(): Scene {
   const asked: string[] = []
-  const body = new Body({
+  const source = {
     pause: () => void asked.push("pause"),
     resume: () => void asked.push("resume"),
     abandon: () => void asked.push("abandon"),
-  })
+  }
+  const body = new Body(source, new Batch())
   return { body, asked }
 }
 
