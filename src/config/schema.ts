@@ -141,8 +141,7 @@ type Shared = Pick<
 export const shared: Fields<Shared> = {
   enableMultiplexing: field("enable_multiplexing", kind.flag, false, {
     means: "HTTP/2 to the provider instead of HTTP/1.1 with kept-alive connections.",
-    why: "as in the Rust project; true is better from some 64 requests at once on, and falls back to HTTP/1.1 where HTTP/2 is impossible (through a proxy)",
-    example: true,
+    why: "less work for each request; true needs fewer connections, and falls back to HTTP/1.1 where HTTP/2 is impossible (through a proxy)",
     shown: true,
   }),
   retryMaxTimes: field("retry_max_times", kind.integer(0, 10), 3, {

@@ -27,10 +27,10 @@ describe("config.toml.example", () => {
     expect(file).toBe(renderExample())
   })
 
-  test("loads, with HTTP/2 on, and warns about the key that everyone knows", () => {
+  test("loads, with HTTP/1.1, and warns about the key that everyone knows", () => {
     const { config, warnings } = load(renderExample())
-    expect(config.providers.codex.enableMultiplexing).toBe(true)
-    expect(config.providers.geminicli.enableMultiplexing).toBe(true)
+    expect(config.providers.codex.enableMultiplexing).toBe(false)
+    expect(config.providers.geminicli.enableMultiplexing).toBe(false)
     expect(warnings.some((warning) => warning.includes("basic.pollux_key: is the key of the example file"))).toBe(true)
   })
 
@@ -66,7 +66,7 @@ describe("the first configuration", () => {
     expect(config.basic.listenAddr).toBe("127.0.0.1")
     expect(config.basic.openLogin).toBe(false)
     expect(config.basic.polluxKey).toBe(key)
-    expect(config.providers.codex.enableMultiplexing).toBe(true)
+    expect(config.providers.codex.enableMultiplexing).toBe(false)
     expect(warnings).toEqual([])
   })
 })

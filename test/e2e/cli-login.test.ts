@@ -117,7 +117,9 @@ describe("pollux login geminicli", () => {
     await world.pollux.stop()
     const { code } = await terminal.exited()
     expect([1, 69]).toContain(code ?? 0)
-    expect(terminal.text()).toContain(code === 1 ? "Pollux was stopped before the login was finished" : "no server answers")
+    expect(terminal.text()).toContain(
+      code === 1 ? "Pollux was stopped before the login was finished" : "no server answers",
+    )
     await world.pollux.restart()
   })
 })
