@@ -113,6 +113,7 @@ function framingOf(status: number, fields: HeaderFields): Framing {
     return "chunked"
   }
   if (typeof length !== "string") return "close"
+  if (LENGTH.test(length)) return Number(length)
   const told = length.split(",").map((part) => trimmed(part, 0, part.length))
   const [first = ""] = told
   if (!LENGTH.test(first) || told.some((part) => part !== first)) throw new MalformedAnswer("the length is no number")
