@@ -23,7 +23,7 @@ const MAX_RESTING = 1024
  * keeps 64 connections: of the 25 microseconds that a bare proxy spends on 1 KB it takes 7, over TLS 12 of 35, and with 256
  * requests at once 64 of 88 (Bun 1.4.5).
  *
- * TLS is Node's: the runtime's roots and what NODE_EXTRA_CA_CERTS names at start, certificates and their names checked.
+ * TLS is Node's: the runtime's roots and what NODE_EXTRA_CA_CERTS names at start, certificates and their names always checked.
  */
 export class Http1Client implements ConnectionEvents {
   private readonly targets = new Targets()
@@ -78,13 +78,6 @@ export class Http1Client implements ConnectionEvents {
     // A server that had it for longer may have begun to serve it: the relay decides what that means.
     if (this.clock.mono() - exchange.askedAt > CROSSING_MS) exchange.fail(error)
     else new Connection(origin, this, this.shared.batch).carry(exchange)
-  }
-
-  /** Closes what is at rest. */
-  close(): void {
-    this.cancelSweep?.()
-    this.cancelSweep = null
-    for (const list of this.resting.values()) for (const connection of [...list]) connection.break(null)
   }
 
   /** A connection at rest that the other side still keeps, as far as is known. */

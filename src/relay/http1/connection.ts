@@ -57,7 +57,9 @@ export class Connection implements Carrier, Due {
     const options = { host: hostname, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBE_MS }
     // An address is no name that a server could be asked for (RFC 6066 section 3).
     const name = isIP(hostname) === 0 ? { servername: hostname } : {}
-    const socket = secure ? connectTls({ ...options, ...name, ALPNProtocols: ["http/1.1"] }) : connectPlain(options)
+    const socket = secure
+      ? connectTls({ ...options, ...name, ALPNProtocols: ["http/1.1"], rejectUnauthorized: true })
+      : connectPlain(options)
     this.socket = socket
     socket.on(secure ? "secureConnect" : "connect", () => {
       this.ready = true

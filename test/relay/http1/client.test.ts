@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { connect } from "node:net"
 import { networkFailure } from "../../../src/relay/network.ts"
-import { handTime } from "../support/time.ts"
 import { asking, bench, failure, textOf } from "./support/bench.ts"
 import { type Asked, answer } from "./support/server.ts"
 
@@ -142,21 +141,5 @@ describe("a connection at rest", () => {
     }
     ringing.destroy()
     expect(texts).not.toContain("nobody asked for this")
-  })
-
-  test("is ended by `close`, one in use is not", async () => {
-    const time = handTime()
-    const server = await newServer((asked) => {
-      if (asked.head.startsWith("GET")) numbered(asked)
-    })
-    const client = newClient(time)
-    const open = client.ask(server.url, asking())
-    await server.served(1)
-    await Promise.all([1, 2].map(() => client.ask(server.url, asking({ method: "GET" })).then(textOf)))
-    client.close()
-    await Promise.all([server.wires[1]?.closed, server.wires[2]?.closed])
-    expect(time.pending).toBe(0)
-    server.wires[0]?.socket.write(answer("still"))
-    expect(await textOf(open)).toBe("still")
   })
 })

@@ -29,9 +29,7 @@ export function bench(): Bench {
       await new Promise((resolve) => setTimeout(resolve))
     },
     client({ clock, timers } = { clock: systemClock, timers: systemTimers }) {
-      const client = new Http1Client(clock, timers)
-      closers.push(() => client.close())
-      return client
+      return new Http1Client(clock, timers)
     },
     async server(...hooks) {
       const server = await rawServer(...hooks)
