@@ -26,7 +26,6 @@ export class Body implements AnswerBody, ChunkReader, Due {
   private state: "open" | "ended" | "failed" = "open"
   private error: unknown = null
   private waiter: PromiseWithResolvers<Chunk> | null = null
-
   /** The batch has been asked for `due`. */
   private told = false
 
@@ -37,11 +36,6 @@ export class Body implements AnswerBody, ChunkReader, Due {
 
   getReader(): ChunkReader {
     return this
-  }
-
-  /** Whether all of it came, and was read. */
-  get spent(): boolean {
-    return this.state === "ended" && this.queue.length === 0
   }
 
   read(): Promise<Chunk> {
@@ -83,6 +77,7 @@ export class Body implements AnswerBody, ChunkReader, Due {
     const [only] = this.queue
     if (this.state !== "ended" || this.queue.length !== 1 || only === undefined) return this.collected()
     this.queue.length = 0
+    this.queued = 0
     return Promise.resolve(only)
   }
 

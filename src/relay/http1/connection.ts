@@ -63,10 +63,10 @@ export class Connection implements Carrier, Due {
     this.socket = socket
     socket.on(secure ? "secureConnect" : "connect", () => {
       this.ready = true
-      this.write()
+      this.due()
     })
     socket.on("data", (bytes: Buffer) => this.received(bytes))
-    socket.on("drain", () => this.write())
+    socket.on("drain", () => this.due())
     socket.on("end", () => this.closed())
     socket.on("close", () => this.closed())
     socket.on("error", (error) => this.broke(error))
@@ -82,8 +82,13 @@ export class Connection implements Carrier, Due {
     if (this.ready) this.batch.write(this)
   }
 
+  /** It is time to write. */
   due(): void {
-    this.write()
+    try {
+      this.write()
+    } catch (error) {
+      this.break(error)
+    }
   }
 
   pause(): void {
@@ -114,7 +119,7 @@ export class Connection implements Carrier, Due {
     else exchange.fail(error)
   }
 
-  /** Writes as much as the socket takes; its `drain` goes on. */
+  /** As much as the socket takes; its `drain` goes on. */
   private write(): void {
     const { unsent, socket } = this
     if (unsent === null || !this.ready) return
