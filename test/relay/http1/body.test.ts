@@ -75,16 +75,6 @@ describe("a body", () => {
     body.fail(new Error("broken"))
     expect([await next(body), await next(body)]).toEqual(["a", null])
   })
-
-  test("is spent when it has ended and all of it was read", async () => {
-    const { body } = scene()
-    body.push(bytes("a"))
-    expect(body.spent).toBe(false)
-    body.end()
-    expect(body.spent).toBe(false)
-    await next(body)
-    expect(body.spent).toBe(true)
-  })
 })
 
 describe("a body that is full", () => {
@@ -139,7 +129,6 @@ describe("all of a body", () => {
     body.push(only)
     body.end()
     expect(await body.bytes()).toBe(only)
-    expect(body.spent).toBe(true)
   })
 
   test("is put together from pieces, whenever they come", async () => {
@@ -189,7 +178,6 @@ describe("a body that is cancelled", () => {
     body.end()
     await body.cancel()
     expect((await readAll(body)).length).toBe(0)
-    expect(body.spent).toBe(true)
     expect(asked).toEqual([])
   })
 })
