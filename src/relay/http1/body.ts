@@ -4,6 +4,9 @@ import type { Batch, Due } from "./batch.ts"
 /** Bytes that may lie here unread before the upstream is held back. */
 export const HIGH_WATER_BYTES = 256 * 1024
 
+/** A chunk of this size, in bytes, is worth waking its reader at once: by the end of the turn others would have displaced it in the cache. */
+const LARGE_BYTES = 16 * 1024
+
 /** What a body asks of its connection. */
 export interface Source {
   /** Sends no more until `resume`. */
@@ -92,7 +95,10 @@ export class Body implements AnswerBody, ChunkReader, Due {
     if (this.state !== "open") return
     this.queue.push(value)
     this.queued += value.length
-    if (this.waiter !== null) this.tell()
+    if (this.waiter !== null) {
+      if (value.length < LARGE_BYTES) this.tell()
+      else this.due()
+    }
     if (this.queued < HIGH_WATER_BYTES || this.paused) return
     this.paused = true
     this.source.pause()
