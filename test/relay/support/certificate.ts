@@ -5,23 +5,23 @@ export interface Certificate {
   readonly key: string
 }
 
-const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
+export const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
   const body = Buffer.concat(parts)
   const { length } = body
   const head = length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255]
   return Buffer.concat([Buffer.from([tag, ...head]), body])
 }
-const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts)
-const hex = (text: string): Buffer => Buffer.from(text, "hex")
-const time = (at: number): Buffer =>
+export const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts)
+export const hex = (text: string): Buffer => Buffer.from(text, "hex")
+export const time = (at: number): Buffer =>
   der(0x18, Buffer.from(`${new Date(at).toISOString().replace(/[-:T]|\.\d+/g, "")}`, "latin1"))
 
-const ECDSA_SHA256 = sequence(hex("06082a8648ce3d040302"))
+export const ECDSA_SHA256 = sequence(hex("06082a8648ce3d040302"))
 const COMMON_NAME = hex("0603550403")
-const SUBJECT_ALT_NAME = hex("0603551d11")
-const BASIC_CONSTRAINTS = hex("0603551d13")
-const TRUE = hex("0101ff")
-const DAY = 86_400_000
+export const SUBJECT_ALT_NAME = hex("0603551d11")
+export const BASIC_CONSTRAINTS = hex("0603551d13")
+export const TRUE = hex("0101ff")
+export const DAY = 86_400_000
 
 /** A certificate for localhost and 127.0.0.1 that signs itself and may be trusted as a root (RFC 5280, the least of it). */
 export function selfSigned(): Certificate {

@@ -1,7 +1,16 @@
 import { createSign, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto"
-import type { Certificate } from "../../support/certificate.ts"
-
-const DAY = 86_400_000
+import {
+  BASIC_CONSTRAINTS,
+  type Certificate,
+  DAY,
+  der,
+  ECDSA_SHA256,
+  hex,
+  SUBJECT_ALT_NAME,
+  sequence,
+  TRUE,
+  time,
+} from "../../support/certificate.ts"
 
 export interface Leaf {
   /** DNS names, and IPv4 addresses as four bytes. */
@@ -17,22 +26,7 @@ export interface Authority {
   issue(leaf: Leaf): Certificate
 }
 
-const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
-  const body = Buffer.concat(parts)
-  const { length } = body
-  const head = length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255]
-  return Buffer.concat([Buffer.from([tag, ...head]), body])
-}
-const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts)
-const hex = (text: string): Buffer => Buffer.from(text, "hex")
-const time = (at: number): Buffer =>
-  der(0x18, Buffer.from(new Date(at).toISOString().replace(/[-:T]|\.\d+/g, ""), "latin1"))
 const named = (name: string): Buffer => sequence(der(0x31, sequence(hex("0603550403"), der(0x0c, Buffer.from(name)))))
-
-const ECDSA_SHA256 = sequence(hex("06082a8648ce3d040302"))
-const SUBJECT_ALT_NAME = hex("0603551d11")
-const BASIC_CONSTRAINTS = hex("0603551d13")
-const TRUE = hex("0101ff")
 
 interface Content {
   readonly issuer: string
