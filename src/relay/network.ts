@@ -22,8 +22,8 @@ interface Rule {
 }
 
 /**
- * Codes of `fetch` rejections, measured on Bun 1.4.5 (socket errors as Node spells them, X.509 verification results as OpenSSL
- * does). The first match counts.
+ * Codes of rejections, of `fetch` as measured on Bun 1.4.5 and of our own connections (socket errors as Node spells them, X.509
+ * verification results as OpenSSL does). The first match counts.
  */
 const RULES: readonly Rule[] = [
   { codes: /^(ENOTFOUND|EAI_|ENODATA|ESERVFAIL|DNS)/, stage: "dns", says: "the host name was not resolved" },
@@ -39,6 +39,7 @@ const RULES: readonly Rule[] = [
     says: "no connection could be made",
   },
   { codes: /^(HTTP2Unsupported)$/, stage: "tls", says: "the server does not speak HTTP/2" },
+  { codes: /^MalformedAnswer$/, stage: "unknown", says: "the answer is not valid HTTP" },
   { codes: /CERT|^UNABLE_TO_|ISSUER|HOSTNAME_MISMATCH/, stage: "tls", says: "the certificate was not accepted" },
   { codes: /^(EPROTO|ERR_TLS|ERR_SSL|ERR_OSSL)/, stage: "tls", says: "the TLS handshake failed" },
   {
@@ -49,7 +50,7 @@ const RULES: readonly Rule[] = [
 ]
 
 /**
- * What a rejected `fetch` means. The detail holds a code and words of our own only: messages of the runtime name the URL, and a
+ * What a rejected call means. The detail holds a code and words of our own only: messages of the runtime name the URL, and a
  * URL may hold a key or a proxy's password.
  */
 export function networkFailure(error: unknown): NetworkFailure {

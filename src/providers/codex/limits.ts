@@ -1,5 +1,4 @@
 /** Rate-limit telemetry (spec codex 6.4): response headers, `codex.rate_limits` events, and which limit family a refusal is about. */
-
 import type { HeaderFields } from "../../relay/headers.ts"
 import type { AnswerHeaders } from "../../relay/ports.ts"
 import { believableReset } from "../../relay/reset-time.ts"

@@ -1,5 +1,4 @@
 /** What goes to the backend and what comes back from it beside the body (spec codex 4): URLs and header allow-lists. */
-
 import type { CodexSettings } from "../../config/types.ts"
 import type { HaltSignal } from "../../observe/halt.ts"
 import { type HeaderFields, headerFilter } from "../../relay/headers.ts"
