@@ -1,5 +1,5 @@
 /** Processes of a benchmark: pinned to CPUs, waited for until they answer, with what they used of CPU and memory. */
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:net"
 
 /** Kernel ticks a second in /proc (USER_HZ is 100 on every Linux). */
@@ -15,6 +15,9 @@ export interface Used {
 }
 
 export class Pinned implements AsyncDisposable {
+  /** CPU nanoseconds of the threads that were met, by process: one that ended since keeps what it had. */
+  private readonly threads = new Map<number, Map<string, number>>()
+
   private constructor(private readonly child: Bun.Subprocess) {}
 
   /** @param cpus as taskset takes them, or null for any */
@@ -46,14 +49,26 @@ export class Pinned implements AsyncDisposable {
     let rss = 0
     let peak = 0
     for (const pid of this.family()) {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-      cpu += (Number(fields[11]) + Number(fields[12])) / TICKS
+      cpu += this.cpuSeconds(pid)
       const status = readFileSync(`/proc/${pid}/status`, "utf8")
       rss += kilobytes(status, "VmRSS")
       peak += kilobytes(status, "VmHWM")
     }
     return { cpu, rss, peak }
+  }
+
+  /** To the nanosecond, where the kernel counts threads so; else in ticks, of which a second has a hundred. */
+  private cpuSeconds(pid: number): number {
+    const threads = this.threads.get(pid) ?? new Map<string, number>()
+    this.threads.set(pid, threads)
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const counted = readOrNull(`/proc/${pid}/task/${thread}/schedstat`)
+      if (counted !== null) threads.set(thread, Number(counted.split(" ", 1)[0]))
+    }
+    if (threads.size > 0) return threads.values().reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e9
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return (Number(fields[11]) + Number(fields[12])) / TICKS
   }
 
   /** The process and its children: nginx works in a worker. */
@@ -68,6 +83,15 @@ export class Pinned implements AsyncDisposable {
     const late = setTimeout(() => this.child.kill("SIGKILL"), 3_000)
     await this.child.exited
     clearTimeout(late)
+  }
+}
+
+/** A thread may have ended meanwhile, and not every kernel keeps such a file. */
+function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return null
   }
 }
 
