@@ -7,7 +7,7 @@ import { faultResponse } from "./faults.ts"
 import { type KeyHolder, Keyring, presentedKey } from "./keys.ts"
 import { MinuteCounter } from "./limits.ts"
 import { type EdgeFault, type ErrorShape, HttpError, type Principal, type Taking } from "./ports.ts"
-import { requestId } from "./request-id.ts"
+import { RequestIds } from "./request-id.ts"
 import { fromElsewhere } from "./site.ts"
 import { type Target, targetOf } from "./target.ts"
 import { NOBODY, Visit } from "./visit.ts"
@@ -56,6 +56,7 @@ export interface GuardDeps {
 /** What stands before every handler, and puts whatever comes out of it into the right form. */
 export class Guard {
   readonly #deps: GuardDeps
+  readonly #ids = new RequestIds()
   readonly #wrongKeys = new MinuteCounter()
   readonly #keyUse = new MinuteCounter()
   #config: Config
@@ -80,7 +81,7 @@ export class Guard {
     const visit = new Visit(
       request,
       target,
-      requestId(request.headers.get("x-request-id")),
+      this.#ids.of(request.headers.get("x-request-id")),
       this.#deps.clock.mono(),
       wire,
     )

@@ -8,7 +8,7 @@ import { limitKey } from "./address.ts"
 import { pollDevice } from "./device.ts"
 import { LOGIN_LIFETIME_MS, type Login, type LoginResult, LoginTable, secretDigest } from "./login-table.ts"
 import { type Exchanged, HttpError, type OAuthProvider } from "./ports.ts"
-import { requestId } from "./request-id.ts"
+import { randomId } from "./request-id.ts"
 import { within } from "./within.ts"
 
 /** Longest time that exchanging a code may take, in milliseconds. */
@@ -68,7 +68,7 @@ export class Logins {
       readonly redirectUri: () => string
     },
   ): Promise<Begun> {
-    const id = requestId(null)
+    const id = randomId()
     const state = `${id}${generateRandomState()}`
     const verifier = generateRandomCodeVerifier()
     const cookie = how.kind === "browser" ? generateRandomState() : null
@@ -108,7 +108,7 @@ export class Logins {
     if ("kind" in started) throw new HttpError({ kind: "unavailable", message: redact(started.message) })
     const login: Login = {
       ...this.#lifetime(Math.min(started.expiresInMs, LOGIN_LIFETIME_MS)),
-      id: requestId(null),
+      id: randomId(),
       provider: name,
       kind: "device",
       address: "",

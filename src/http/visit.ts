@@ -2,7 +2,7 @@ import type { Inbound } from "../relay/ports.ts"
 import { BODY_LIMIT, declaredLength, type Receiver, readBody } from "./body.ts"
 import type { ApiContext, Principal } from "./ports.ts"
 import type { Target } from "./target.ts"
-import type { Wire } from "./wire.ts"
+import { UNKNOWN, type Wire } from "./wire.ts"
 
 /** Nobody in particular: requests to paths that ask for no key. */
 export const NOBODY: Principal = { name: "", admin: false, models: [] }
@@ -24,7 +24,7 @@ export class Entrance implements Inbound {
   /** The answer is a stream: its connection has no time limit until the stream has ended. */
   streaming = false
   /** Looked up when the relay takes it, since a connection that is gone has none. */
-  address = "unknown"
+  address = UNKNOWN
   /** Who asks, once the key is known. */
   holder = NOBODY
 
@@ -47,6 +47,11 @@ export class Entrance implements Inbound {
 
   get signal(): AbortSignal {
     return this.request.signal
+  }
+
+  /** Whoever still has an address is there: then the signal need not be made. */
+  get gone(): boolean {
+    return this.address === UNKNOWN && this.signal.aborted
   }
 
   get principal(): string {

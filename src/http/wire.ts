@@ -17,6 +17,9 @@ export const RECEIVE_SECONDS = 10
 /** Seconds a connection may idle after an answer; long enough for keep-alive, short enough to shed peers that vanished. */
 const REST_SECONDS = 60
 
+/** Address of those that have none. */
+export const UNKNOWN = "unknown"
+
 /** The connection behind a request. In-process requests have none: unknown address, no timeouts. */
 export class Wire {
   #server: Socketed | null = null
@@ -25,12 +28,12 @@ export class Wire {
     this.#server = server
   }
 
-  /** Address of the peer, normalised; "unknown" when the connection is gone or never was. */
+  /** Address of the peer, normalised; `UNKNOWN` when the connection is gone or never was. */
   peer(request: Request): string {
     const address = this.#server?.requestIP(request)?.address
-    if (address === undefined) return "unknown"
+    if (address === undefined) return UNKNOWN
     // An IPv4 address comes from the system as it is to be shown.
-    return address.includes(":") ? (plainAddress(address) ?? "unknown") : address
+    return address.includes(":") ? (plainAddress(address) ?? UNKNOWN) : address
   }
 
   isLocal(request: Request): boolean {

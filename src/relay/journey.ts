@@ -71,7 +71,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
 
   async run(): Promise<Response> {
     try {
-      if (this.inbound.signal.aborted) this.stop("client_gone")
+      if (this.inbound.gone) this.stop("client_gone")
       while (true) {
         const asked = this.acquire()
         const refusal = asked instanceof Promise ? await asked : asked

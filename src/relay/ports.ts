@@ -205,6 +205,8 @@ export interface Assembler extends Notes {
 /** One client request as the edge hands it over. */
 export interface Inbound {
   readonly id: string
+  /** The client had left before the relay got the request; of what comes later `signal` tells, which is dearer to ask. */
+  readonly gone: boolean
   readonly signal: AbortSignal
   /** Monotonic milliseconds. */
   readonly startedAt: number

@@ -9,6 +9,7 @@ const NOW = 1_800_000_000_000
 const record = (more: Partial<RequestRecord> = {}): RequestRecord => ({
   inbound: {
     id: "r1",
+    gone: false,
     signal: new AbortController().signal,
     startedAt: 0,
     principal: "laptop",

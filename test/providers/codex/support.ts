@@ -87,6 +87,7 @@ export function contextOf(
     principal: { name: "default", admin: false, models },
     inbound: {
       id: "request-1",
+      gone: false,
       signal: new AbortController().signal,
       startedAt: 0,
       principal: "default",

@@ -53,6 +53,9 @@ export const SETTINGS: RelaySettings = {
 export const inbound = (signal: AbortSignal, over: Partial<Inbound> = {}): Inbound => ({
   id: "request",
   signal,
+  get gone() {
+    return signal.aborted
+  },
   startedAt: performance.now(),
   principal: "default",
   method: "POST",
