@@ -93,7 +93,7 @@ const UNREACHED: ReadonlySet<string> = new Set(["dns", "connect"])
 function options(init: UpstreamInit, proxy: string | null): BunFetchRequestInit {
   const options: BunFetchRequestInit = {
     method: init.method,
-    headers: init.headers,
+    headers: init.shared === undefined ? init.headers : { ...init.headers, ...init.shared },
     signal: nativeSignal(init.signal),
     redirect: "manual",
     // The runtime's own limit is off: the relay has its own, and pauses of minutes are normal.

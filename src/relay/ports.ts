@@ -284,6 +284,11 @@ export interface Relay<C extends CallBase> {
 export interface UpstreamInit {
   readonly method: "GET" | "POST"
   readonly headers: Readonly<Record<string, string>>
+  /**
+   * More headers, none of which is in `headers`: those that many calls have in common. What is made of them is kept for as long as
+   * this very object is, so they must never change, and nothing secret belongs here.
+   */
+  readonly shared?: Readonly<Record<string, string>>
   readonly body?: Uint8Array<ArrayBuffer> | string
   readonly signal: HaltSignal
 }

@@ -35,6 +35,13 @@ const FIRST = 480
 /** Default bound of one frame: an event may carry an image of tens of MB as base64. */
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024
 
+/** Bytes `[from, to)` of an array: a view that costs nothing yet. */
+export interface Span {
+  readonly bytes: Uint8Array
+  readonly from: number
+  readonly to: number
+}
+
 export class SseScanner {
   /** What the offsets of the current frame refer to. */
   bytes: Uint8Array = NONE
@@ -159,6 +166,13 @@ export class SseScanner {
       at += value.length
     }
     return joined
+  }
+
+  /** Where the current frame's data lies; a copy only where it has several fields. */
+  span(): Span {
+    if (this.dataLines === 1) return { bytes: this.bytes, from: this.dataStart, to: this.dataEnd }
+    const joined = this.data()
+    return { bytes: joined, from: 0, to: joined.length }
   }
 
   /** The current frame's data as text; malformed UTF-8 becomes U+FFFD. */
@@ -349,6 +363,11 @@ export class SseScanner {
     this.enter(NONE, 0)
     return false
   }
+}
+
+/** As text; malformed UTF-8 becomes U+FFFD. */
+export function textOf({ bytes, from, to }: Span): string {
+  return DECODER.decode(bytes.subarray(from, to))
 }
 
 function startsWith(bytes: Uint8Array, at: number, ascii: string): boolean {

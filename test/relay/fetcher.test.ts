@@ -117,6 +117,12 @@ describe.each(WAYS)("the %s over plain HTTP", (way) => {
     expect([answer.status, answer.ok, answer.headers.get("Location")]).toEqual([302, false, "http://127.0.0.1:1/"])
   })
 
+  test("sends the headers that calls share, too", async () => {
+    const { url } = upstream((exchange) => exchange.answer(200, JSON.stringify(Object.fromEntries(exchange.headers))))
+    const answer = await upstreamsWith()[way](url, init({ headers: { "x-own": "1" }, shared: { "x-shared": "2" } }))
+    expect(JSON.parse(await textOf(answer))).toMatchObject({ "x-own": "1", "x-shared": "2" })
+  })
+
   test("takes no proxy from the environment", async () => {
     const { url } = upstream(echo)
     const before = process.env.HTTP_PROXY

@@ -14,7 +14,7 @@ import { openAnswer } from "./response.ts"
 import { codexRoutes } from "./routes.ts"
 import { scrubJson } from "./scrub.ts"
 import { namesOf } from "./sessions.ts"
-import { sendCall } from "./upstream.ts"
+import { Upstream } from "./upstream.ts"
 import { createQuotaReader } from "./usage-limits.ts"
 import { judgeFailure, lessonOf } from "./verdict.ts"
 import { ServedVersions } from "./version.ts"
@@ -28,12 +28,13 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
   const learned = new LearnedParameters()
   const fedramp = new FedrampFlags()
   const isFedramp = (lease: Lease): boolean => fedramp.of(lease)
+  const upstream = new Upstream({ sender, settings, isFedramp })
   const catalogues = new Catalogues({ settings, fetcher, clock, log, isFedramp })
   const versions = new ServedVersions()
 
   const provider: Provider<CodexCall> = {
     name: NAME,
-    send: (lease, call, signal) => sendCall(sender, lease, call, settings.current, isFedramp(lease), signal),
+    send: (lease, call, signal) => upstream.send(lease, call, signal),
     open: (response, call, lease) => {
       if (call.version !== settings.current.clientVersion) versions.served(call.model, call.version)
       return openAnswer(response, call, clock.wall, (text) => scrubJson(text, lease))

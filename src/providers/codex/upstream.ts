@@ -1,5 +1,6 @@
 /** What goes to the backend and what comes back from it beside the body (spec codex 4): URLs and header allow-lists. */
 import type { CodexSettings } from "../../config/types.ts"
+import type { Live } from "../../observe/clock.ts"
 import type { HaltSignal } from "../../observe/halt.ts"
 import { type HeaderFields, headerFilter } from "../../relay/headers.ts"
 import type { Answer, Sender } from "../../relay/ports.ts"
@@ -34,6 +35,8 @@ const FORWARD: readonly ForwardRule[] = [
   same("x-responsesapi-include-timing-metrics"),
 ]
 
+const FORWARD_UNNAMED = FORWARD.filter(({ to }) => to !== "session-id" && to !== "thread-id")
+
 const LITE = "x-openai-internal-codex-responses-lite"
 const TURN_STATE = "x-codex-turn-state"
 /** Longest turn state passed on; it is opaque and the backend's own. */
@@ -63,7 +66,8 @@ export function forwardedHeaders(
   named: string | null = sessionHeader(headers),
 ): Readonly<Record<string, string>> {
   const forwarded: Record<string, string> = {}
-  for (const { to, from, max } of FORWARD) {
+  // Where no header names a session, some need not be looked for.
+  for (const { to, from, max } of named === null ? FORWARD_UNNAMED : FORWARD) {
     for (const name of from) {
       const value = headers.get(name)
       if (value === null || !isSendable(value, max)) continue
@@ -110,35 +114,47 @@ export function credentialHeaders(lease: Pick<Lease, "token" | "identity">, fedr
   return headers
 }
 
-export function requestHeaders(
-  lease: Lease,
-  call: CodexCall,
-  settings: CodexSettings,
-  fedramp: boolean,
-): Readonly<Record<string, string>> {
-  const headers: Record<string, string> = {
-    ...call.headers,
-    ...identityHeaders(call.caller, call.version, settings.originator),
-    ...credentialHeaders(lease, fedramp),
-    accept: call.endpoint === "compact" ? "application/json" : "text/event-stream",
-    "content-type": "application/json",
-  }
-  // Another credential could not make anything of it.
-  if (call.turnState !== null && lease.sticky) headers[TURN_STATE] = call.turnState
-  return headers
+export interface UpstreamDeps {
+  readonly sender: Sender
+  readonly settings: Live<CodexSettings>
+  /** Whether the credential's workspace must be marked as FedRAMP. */
+  readonly isFedramp: (lease: Lease) => boolean
 }
 
-export function sendCall(
-  sender: Sender,
-  lease: Lease,
-  call: CodexCall,
-  settings: CodexSettings,
-  fedramp: boolean,
-  signal: HaltSignal,
-): Promise<Answer> {
-  const path = call.endpoint === "compact" ? "/responses/compact" : "/responses"
-  const headers = requestHeaders(lease, call, settings, fedramp)
-  return sender(settings.apiUrl + path, { method: "POST", headers, body: call.body, signal })
+/** The backend as the relay sends to it. */
+export class Upstream {
+  /** Most kinds of callers of which the headers are kept. */
+  static readonly MAX_KINDS = 256
+  /** By all that they are made of. */
+  readonly #shared = new Map<string, Readonly<Record<string, string>>>()
+
+  constructor(private readonly deps: UpstreamDeps) {}
+
+  /** Rejects with what the sender rejects with. */
+  send(lease: Lease, call: CodexCall, signal: HaltSignal): Promise<Answer> {
+    const { sender, settings, isFedramp } = this.deps
+    const { apiUrl, originator } = settings.current
+    const path = call.endpoint === "compact" ? "/responses/compact" : "/responses"
+    const headers = { ...call.headers, ...credentialHeaders(lease, isFedramp(lease)) }
+    // Another credential could not make anything of it.
+    if (call.turnState !== null && lease.sticky) headers[TURN_STATE] = call.turnState
+    const shared = this.#sharedBy(call, originator)
+    return sender(apiUrl + path, { method: "POST", headers, shared, body: call.body, signal })
+  }
+
+  #sharedBy({ caller, version, endpoint }: CodexCall, originator: string): Readonly<Record<string, string>> {
+    const key = `${endpoint}\n${version}\n${caller.originator ?? originator}\n${caller.userAgent ?? ""}`
+    const known = this.#shared.get(key)
+    if (known !== undefined) return known
+    const headers = {
+      ...identityHeaders(caller, version, originator),
+      accept: endpoint === "compact" ? "application/json" : "text/event-stream",
+      "content-type": "application/json",
+    }
+    if (this.#shared.size >= Upstream.MAX_KINDS) this.#shared.clear()
+    this.#shared.set(key, headers)
+    return headers
+  }
 }
 
 /** Of each kind of answer; copied for each one, which costs a quarter of making them. */

@@ -22,15 +22,24 @@ export const userAgent = (version: string, model: string | null): string =>
 export const methodUrl = (apiUrl: string, method: string): string => `${apiUrl}/v1internal:${method}`
 
 /** Headers of every call with a credential; nothing of the client's is passed on. */
-const headersOf = (token: string, agent: string, accept: string): Record<string, string> => ({
-  authorization: `Bearer ${token}`,
+const sharedHeaders = (agent: string, accept: string): Record<string, string> => ({
   "content-type": "application/json",
   accept,
   "user-agent": agent,
 })
 
-export const headersFor = (token: string, version: string): Record<string, string> =>
-  headersOf(token, userAgent(version, null), "application/json")
+const ownHeaders = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
+
+export const headersFor = (token: string, version: string): Record<string, string> => ({
+  ...ownHeaders(token),
+  ...sharedHeaders(userAgent(version, null), "application/json"),
+})
+
+/** What all calls for a model have in common. */
+interface ModelHeaders {
+  readonly stream: Readonly<Record<string, string>>
+  readonly unary: Readonly<Record<string, string>>
+}
 
 interface Settings {
   readonly apiUrl: string
@@ -50,7 +59,7 @@ export class Upstream {
   #settings: Settings
   #urls: Readonly<Record<Verb, string>>
   /** By model; as many as the settings list. */
-  readonly #agents = new Map<string, string>()
+  readonly #headers = new Map<string, ModelHeaders>()
 
   constructor(deps: UpstreamDeps) {
     this.#deps = deps
@@ -62,10 +71,12 @@ export class Upstream {
   send(lease: Lease, call: GeminiCall, signal: HaltSignal): Promise<Answer> {
     const { sender, settings, signatures } = this.#deps
     if (this.#settings !== settings.current) this.#reload(settings.current)
+    const { stream, unary } = this.#headersOf(call.model)
     const who = { project: lease.identity.account, credential: lease.credential }
     return sender(this.#urls[call.verb], {
       method: "POST",
-      headers: headersOf(lease.token, this.#agent(call.model), call.stream ? "text/event-stream" : "application/json"),
+      headers: ownHeaders(lease.token),
+      shared: call.stream ? stream : unary,
       body: envelopeFor(call, who, signatures, this.#wrapper),
       signal,
     })
@@ -74,15 +85,19 @@ export class Upstream {
   #reload(settings: Settings): void {
     this.#settings = settings
     this.#urls = urlsOf(settings)
-    this.#agents.clear()
+    this.#headers.clear()
   }
 
-  #agent(model: string): string {
-    const known = this.#agents.get(model)
+  #headersOf(model: string): ModelHeaders {
+    const known = this.#headers.get(model)
     if (known !== undefined) return known
     const agent = userAgent(this.#settings.clientVersion, model)
-    this.#agents.set(model, agent)
-    return agent
+    const headers = {
+      stream: sharedHeaders(agent, "text/event-stream"),
+      unary: sharedHeaders(agent, "application/json"),
+    }
+    this.#headers.set(model, headers)
+    return headers
   }
 }
 

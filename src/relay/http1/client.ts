@@ -5,7 +5,7 @@ import { Connection, type ConnectionEvents } from "./connection.ts"
 import { Exchange } from "./exchange.ts"
 import { FieldNames } from "./field-names.ts"
 import { type Origin, Targets } from "./origin.ts"
-import { requestBytes } from "./request.ts"
+import { RequestWriter } from "./request.ts"
 
 /** How long a connection rests before it is closed, in milliseconds: less than the servers in question allow. */
 const REST_MS = 90_000
@@ -27,6 +27,7 @@ const MAX_RESTING = 1024
  */
 export class Http1Client implements ConnectionEvents {
   private readonly targets = new Targets()
+  private readonly writer = new RequestWriter()
   private readonly shared = { batch: new Batch(), names: new FieldNames() }
   /** Connections at rest by origin; the one used last is taken first, so that the others may go. */
   private readonly resting = new Map<string, Connection[]>()
@@ -44,10 +45,11 @@ export class Http1Client implements ConnectionEvents {
    */
   ask(url: string, init: UpstreamInit): Promise<Answer> {
     try {
-      const { origin, path } = this.targets.of(url)
+      const target = this.targets.of(url)
+      const { origin } = target
       if (init.signal.aborted) throw init.signal.reason
       const now = this.clock.mono()
-      const exchange = new Exchange(requestBytes(origin, path, init), init.signal, this.shared, now)
+      const exchange = new Exchange(this.writer.bytes(target, init), init.signal, this.shared, now)
       const connection = this.rested(origin, now) ?? new Connection(origin, this, this.shared.batch)
       connection.carry(exchange)
       return exchange.answered

@@ -1,16 +1,26 @@
 import { expect, test } from "bun:test"
+import type { CodexCall } from "../../../src/providers/codex/call.ts"
 import { callerOf } from "../../../src/providers/codex/caller.ts"
 import { sessionNames } from "../../../src/providers/codex/sessions.ts"
-import {
-  answerHeaders,
-  forwardedHeaders,
-  identityHeaders,
-  requestHeaders,
-} from "../../../src/providers/codex/upstream.ts"
+import { answerHeaders, forwardedHeaders, identityHeaders, Upstream } from "../../../src/providers/codex/upstream.ts"
 import { compareVersions, isVersion, newer } from "../../../src/providers/codex/version.ts"
+import type { Sender, UpstreamInit } from "../../../src/relay/ports.ts"
+import type { Lease } from "../../../src/scheduler/ports.ts"
 import { bodyOf, callOf, plainCall, plainLease, settingsOf } from "./support.ts"
 
 const CLI = "codex_exec/0.169.0 (Debian 12.0.0; x86_64) dumb (codex_exec; 0.169.0)"
+
+/** All headers that go to the backend. */
+async function sentHeaders(lease: Lease, call: CodexCall, fedramp = false): Promise<Readonly<Record<string, string>>> {
+  const sent: UpstreamInit[] = []
+  const sender: Sender = (_, init) => {
+    sent.push(init)
+    return Promise.resolve(new Response())
+  }
+  const upstream = new Upstream({ sender, settings: { current: settingsOf(null) }, isFedramp: () => fedramp })
+  await upstream.send(lease, call, new AbortController().signal)
+  return { ...sent[0]?.headers, ...sent[0]?.shared }
+}
 
 test("nothing but the allow-list reaches the backend", () => {
   const hostile = {
@@ -105,21 +115,49 @@ test("version, User-Agent and originator agree, and carry the higher version", a
 
 test("the credential's headers are ours, and turn state goes only where it came from", async () => {
   const call = await callOf({ input: "hi" }, { "x-codex-turn-state": "ts-1", authorization: "Bearer client" })
-  const headers = (sticky: boolean, fedramp = false) =>
-    requestHeaders({ ...plainLease, sticky }, call, settingsOf(null), fedramp)
-  expect(headers(false)).toMatchObject({
+  const headers = (sticky: boolean, fedramp = false) => sentHeaders({ ...plainLease, sticky }, call, fedramp)
+  expect(await headers(false)).toMatchObject({
     authorization: "Bearer the-access-token",
     "chatgpt-account-id": "4f1d2c3b-account",
     "content-type": "application/json",
     accept: "text/event-stream",
   })
-  expect(headers(false)).not.toHaveProperty("x-codex-turn-state")
-  expect(headers(true)["x-codex-turn-state"]).toBe("ts-1")
-  expect(headers(false)).not.toHaveProperty("x-openai-fedramp")
-  expect(headers(false, true)["x-openai-fedramp"]).toBe("true")
-  expect(requestHeaders(plainLease, { ...plainCall, endpoint: "compact" }, settingsOf(null), false).accept).toBe(
-    "application/json",
-  )
+  expect(await headers(false)).not.toHaveProperty("x-codex-turn-state")
+  expect(await headers(true)).toHaveProperty("x-codex-turn-state", "ts-1")
+  expect(await headers(false)).not.toHaveProperty("x-openai-fedramp")
+  expect(await headers(false, true)).toHaveProperty("x-openai-fedramp", "true")
+  expect((await sentHeaders(plainLease, { ...plainCall, endpoint: "compact" })).accept).toBe("application/json")
+})
+
+test("headers that calls have in common are one object as long as nothing in them differs, and hold nothing of the credential", async () => {
+  const sent: UpstreamInit[] = []
+  const settings = { current: settingsOf(null) }
+  const sender: Sender = (_, init) => {
+    sent.push(init)
+    return Promise.resolve(new Response())
+  }
+  const upstream = new Upstream({ sender, settings, isFedramp: () => false })
+  const shared = async (call: CodexCall, token = "t") => {
+    await upstream.send({ ...plainLease, token }, call, new AbortController().signal)
+    return sent.at(-1)?.shared
+  }
+  const first = await shared(plainCall, "one")
+  expect(JSON.stringify(first)).not.toContain("one")
+  expect(await shared({ ...plainCall }, "two")).toBe(first)
+  const official = callerOf(new Headers({ "user-agent": CLI, originator: "codex_exec" }))
+  const others: Partial<CodexCall>[] = [{ endpoint: "compact" }, { version: "9.9.9" }, { caller: official }]
+  for (const other of others) {
+    const call = { ...plainCall, ...other }
+    const different = await shared(call)
+    expect(different).not.toEqual(first)
+    expect(await shared({ ...call })).toBe(different)
+  }
+  settings.current = { ...settings.current, originator: "codex_tui" }
+  expect(await shared(plainCall)).toMatchObject({ originator: "codex_tui" })
+  const last = sent.at(-1)
+  for (const name in last?.shared) expect(last?.headers).not.toHaveProperty([name])
+  for (let i = 0; i < 2 * Upstream.MAX_KINDS; i++) await shared({ ...plainCall, version: `1.0.${i}` })
+  expect(await shared(plainCall)).toEqual({ ...first, originator: "codex_tui", "user-agent": expect.any(String) })
 })
 
 test("of the backend's headers only the allow-list reaches the client", () => {

@@ -19,8 +19,8 @@ test("what is sent follows the settings as they are at the time, the lease and t
   const send = async (token: string, over: Parameters<typeof callOf>[1] = {}) => {
     await upstream.send(leaseOf({ token }), callOf(hello, over), new AbortController().signal)
     const { url, init } = sent.at(-1) ?? { url: "", init: null }
-    const agent = init?.headers["user-agent"]?.split(" ")[0]
-    return [url, init?.headers.authorization, agent, init?.headers.accept]
+    const agent = init?.shared?.["user-agent"]?.split(" ")[0]
+    return [url, init?.headers.authorization, agent, init?.shared?.accept]
   }
   const unary = { verb: "generateContent", form: "unary" } as const
   const one = "https://one.test/v1internal"

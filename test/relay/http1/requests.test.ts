@@ -37,6 +37,35 @@ describe("a request", () => {
     expect(server.asked[1]?.head).toStartWith("GET / HTTP/1.1\r\n")
   })
 
+  test("has the headers that it shares with others beside its own, whoever sent them before and where to", async () => {
+    const servers = [await newServer(numbered), await newServer(numbered)]
+    const client = newClient()
+    const [one, other] = [{ "x-shared": "1" }, { "x-shared": "2" }]
+    const asked = [
+      { path: "a", shared: one },
+      { path: "a", shared: other },
+      { path: "b", shared: one },
+      { path: "a", shared: one },
+    ]
+    for (const [index, { path, shared }] of asked.entries()) {
+      for (const { url } of servers) {
+        const headers = { "x-own": String(index) }
+        await textOf(client.ask(url + path, asking({ method: index % 2 ? "GET" : "POST", headers, shared })))
+      }
+    }
+    for (const { asked: heads, port } of servers) {
+      expect(heads.map(({ head }) => head.split("\r\n").filter((line) => !/^content-length/i.test(line)))).toEqual(
+        asked.map(({ path, shared }, index) => [
+          `${index % 2 ? "GET" : "POST"} /${path} HTTP/1.1`,
+          `Host: 127.0.0.1:${port}`,
+          "Connection: keep-alive",
+          `x-shared: ${shared["x-shared"]}`,
+          `x-own: ${index}`,
+        ]),
+      )
+    }
+  })
+
   test("is sent to the address that a name stands for, and names it", async () => {
     const server = await newServer(numbered)
     expect(await textOf(newClient().ask(`http://localhost:${server.port}/`, asking()))).toBe("0")
@@ -184,18 +213,22 @@ describe("a body", () => {
 
 describe("a header that cannot be sent", () => {
   const unsafe = ["a\r\nb: c", "a\nb", "a\rb", "\n", "a\0", "\xe4", "€", "🙂", "\ud83d", "\x80"]
-  const cases = unsafe.flatMap((text): [string, UpstreamInit["headers"]][] => [
-    ["value", { "x-a": "fine", "x-b": text }],
-    ["name", { "x-a": "fine", [text]: "x" }],
+  const cases = unsafe.flatMap((text): [string, Partial<UpstreamInit>][] => [
+    ["value", { headers: { "x-a": "fine", "x-b": text } }],
+    ["name", { headers: { "x-a": "fine", [text]: "x" } }],
+    ["shared value", { shared: { "x-a": "fine", "x-b": text } }],
+    ["shared name", { shared: { "x-a": "fine", [text]: "x" } }],
   ])
 
-  test.each(cases)("is a TypeError, and nothing is sent: %s of %j", async (_, headers) => {
+  test.each(cases)("is a TypeError, and nothing is sent: %s of %j", async (_, over) => {
     const server = await newServer(numbered)
     const client = newClient()
     await textOf(client.ask(server.url, asking()))
     const { received = 0 } = server.wires[0] ?? {}
-    const error = await failure(async () => client.ask(server.url, asking({ headers })))
-    expect(error).toBeInstanceOf(TypeError)
+    // The second time as the first: nothing unsafe is remembered.
+    for (let i = 0; i < 2; i++) {
+      expect(await failure(async () => client.ask(server.url, asking(over)))).toBeInstanceOf(TypeError)
+    }
     expect(await textOf(client.ask(server.url, asking()))).toBe("0")
     expect(server.wires.map((wire) => wire.received)).toEqual([2 * received])
   })
