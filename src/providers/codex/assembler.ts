@@ -1,6 +1,6 @@
 /** Whole answers for clients that did not ask for a stream (spec codex 3.3). */
 import type { AnswerHeaders, Assembler, Failure } from "../../relay/ports.ts"
-import { SseScanner } from "../../relay/sse.ts"
+import { type Span, SseScanner, textOf } from "../../relay/sse.ts"
 import { draftItems } from "./assembly.ts"
 import { type EventKind, kindOf, type LastResponse, lastResponse, responseIdOf } from "./events.ts"
 import { ItemList } from "./item-list.ts"
@@ -57,12 +57,12 @@ export class StreamAssembler extends AnswerAssembler {
   /** As much as the answer itself may take: it would be whole without them, and empty. */
   private readonly items = new ItemList(MAX_ANSWER_BYTES)
   /** Data of events since the last moment when no item was open: needed only if one of them never ends. */
-  private pending: Uint8Array[] = []
+  private pending: Span[] = []
   private open = 0
   private events = 0
   private response: Json | null = null
   /** Data of the event that began the response: looked into only if the last one lacks the id. */
-  private created: Uint8Array | null = null
+  private created: Span | null = null
   /** The response as the upstream wrote it, or null. */
   private source: string | null = null
 
@@ -80,6 +80,7 @@ export class StreamAssembler extends AnswerAssembler {
       if (this.done || this.failure !== null) continue
       this.event(kindOf(scanner))
     }
+    if (!this.done) this.items.keep()
     if (scanner.overflowed) this.failure = { kind: "cut", detail: "an event is larger than 64 MiB" }
   }
 
@@ -102,20 +103,20 @@ export class StreamAssembler extends AnswerAssembler {
     this.events++
     switch (kind) {
       case "created":
-        this.created = scanner.data()
+        this.created = scanner.span()
         break
       case "added":
         this.open++
-        this.pending.push(scanner.data())
+        this.pending.push(scanner.span())
         break
       case "item":
-        this.items.add(scanner.data())
+        this.items.add(scanner.span())
         this.open = Math.max(0, this.open - 1)
         if (this.open === 0) this.pending = []
-        else this.pending.push(scanner.data())
+        else this.pending.push(scanner.span())
         break
       case "content":
-        if (this.open > 0) this.pending.push(scanner.data())
+        if (this.open > 0) this.pending.push(scanner.span())
         break
       case "limits": {
         const event = parseObject(scanner.text())
@@ -156,7 +157,7 @@ export class StreamAssembler extends AnswerAssembler {
   }
 
   private drafts(): Iterable<Json> {
-    const events = this.pending.map((data) => parseObject(Buffer.from(data).toString("utf8"))).filter(isObject)
+    const events = this.pending.map((data) => parseObject(textOf(data))).filter(isObject)
     const done = new Set(
       events.filter((event) => event.type === "response.output_item.done").map((e) => e.output_index),
     )

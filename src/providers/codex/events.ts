@@ -1,5 +1,5 @@
 /** Tells the events of a response stream apart by a look at their bytes (spec codex 5). */
-import type { SseScanner } from "../../relay/sse.ts"
+import type { Span, SseScanner } from "../../relay/sse.ts"
 import { isObject, parseObject, text } from "./json.ts"
 
 /**
@@ -107,12 +107,11 @@ export function lastResponse(event: string): LastResponse {
 }
 
 /** The response's id in a `response.created` event's data, without parsing the instructions and tools it echoes. */
-export function responseIdOf(data: Uint8Array): string | null {
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length)
-  const head = bytes.toString("latin1", 0, 400)
-  const quick = /"response":\s*\{\s*"id":\s*"([\w-]{1,128})"/.exec(head)?.[1]
+export function responseIdOf({ bytes, from, to }: Span): string | null {
+  const data = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from)
+  const quick = /"response":\s*\{\s*"id":\s*"([\w-]{1,128})"/.exec(data.toString("latin1", 0, 400))?.[1]
   if (quick !== undefined) return quick
-  const response = parseObject(bytes.toString("utf8"))?.response
+  const response = parseObject(data.toString("utf8"))?.response
   return isObject(response) ? text(response.id) : null
 }
 

@@ -240,10 +240,13 @@ export class ResponseFramer implements Framer {
         break
       case "item":
         if (this.phase === "opening") this.phase = "flowing"
-        if (!this.parts.codex) this.items.add(scanner.data())
+        if (!this.parts.codex) {
+          this.items.add(scanner.span())
+          this.items.keep()
+        }
         break
       case "created":
-        this.parts.notes.response(responseIdOf(scanner.data()))
+        this.parts.notes.response(responseIdOf(scanner.span()))
         break
       case "limits": {
         const event = parseObject(scanner.text())

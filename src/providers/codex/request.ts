@@ -5,6 +5,7 @@ import { HttpError } from "../../http/ports.ts"
 import {
   FIELD_RULES,
   type FieldContext,
+  type FieldRule,
   hasTools,
   isCompactField,
   LITE_RULES,
@@ -31,6 +32,7 @@ export interface Normalised {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true })
 const NOTHING: readonly string[] = []
+const nothing = (): boolean => false
 
 /** @throws HttpError invalid_json (not UTF-8, not JSON, nested too deeply), invalid_request (not an object) */
 export function parseBody(bytes: Uint8Array): Parsed {
@@ -61,11 +63,18 @@ export function normalise(
   cacheKey: string | null,
 ): Normalised {
   const { body } = parsed
-  if (lite) return rewritten(parsed, bytes, LITE_RULES, missingLiteFields(body), { hasTools: false }, () => false)
+  if (lite) return rewritten(parsed, bytes, LITE_RULES, missingLiteFields(body), { hasTools: false }, nothing)
   refuseForeignHistory(body)
   const context: FieldContext = { hasTools: hasTools(body) }
   const missing = missingFields(body, context, cacheKey, refused)
-  return rewritten(parsed, bytes, FIELD_RULES, missing, context, (name) => refused.includes(name))
+  return rewritten(
+    parsed,
+    bytes,
+    FIELD_RULES,
+    missing,
+    context,
+    refused.length === 0 ? nothing : (name) => refused.includes(name),
+  )
 }
 
 /** The upstream body of `POST /responses/compact`. */
@@ -103,35 +112,23 @@ function rewritten(
   const { body, text, clean } = parsed
   /** The new body, once a field has changed. */
   let changed: Record<string, unknown> | null = null
-  let dropped: string[] | null = null
-  const names = Object.keys(body)
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i]
-    if (name === undefined) break
+  const dropped: string[] = []
+  for (const name of Object.keys(body)) {
     const value = body[name]
-    const rule = rules.get(name)
-    const next = isDropped(name) ? undefined : rule === undefined ? value : rule(value, context)
-    if (next !== value) changed ??= begun(missing, body, names.slice(0, i))
-    if (next === undefined) {
-      dropped ??= []
-      dropped.push(name)
-    } else if (changed !== null) changed[name] = next
+    const next = isDropped(name) ? undefined : applied(rules.get(name), value, context)
+    if (next === undefined) dropped.push(name)
+    if (next === value) continue
+    // Own members all, also one that is called `__proto__`; those that are undefined are not written.
+    changed ??= { ...missing, ...body }
+    changed[name] = next
   }
-  if (changed !== null) return { body: JSON.stringify(changed), dropped: dropped ?? NOTHING }
+  if (changed !== null) return { body: JSON.stringify(changed), dropped }
   if (!isEmpty(missing)) return { body: inFront(text, JSON.stringify(missing).slice(1, -1)), dropped: NOTHING }
   return { body: clean ? owned(bytes) : text, dropped: NOTHING }
 }
 
-/** A body's first fields, the missing ones before them. Without a prototype: a field may be called `__proto__`. */
-function begun(
-  missing: Readonly<Record<string, unknown>>,
-  body: Json,
-  names: readonly string[],
-): Record<string, unknown> {
-  const fields: Record<string, unknown> = Object.create(null)
-  for (const name in missing) fields[name] = missing[name]
-  for (const name of names) fields[name] = body[name]
-  return fields
+function applied(rule: FieldRule | undefined, value: unknown, context: FieldContext): unknown {
+  return rule === undefined ? value : rule(value, context)
 }
 
 /** The client's text with fields put in front of its first one: everything else keeps its bytes. */
