@@ -37,6 +37,8 @@ interface Place {
  */
 export class Affinity {
   #tables: Tables | null = null
+  /** The time, monotonic, as it was asked for when the current call began: the tables would ask for it three times. */
+  #now = 0
 
   constructor(
     readonly clock: Clock,
@@ -58,8 +60,8 @@ export class Affinity {
 
   /** With the first name: the tables take their whole space at once, which a start without bindings need not wait for. */
   #make(): Tables {
-    const { clock, ledger, limits } = this
-    const idle = { ttl: IDLE, ttlResolution: 0, updateAgeOnGet: true, perf: { now: () => clock.mono() + 1 } }
+    const { ledger, limits } = this
+    const idle = { ttl: IDLE, ttlResolution: 0, updateAgeOnGet: true, perf: { now: () => this.#now + 1 } }
     this.#tables = {
       settled: new LRUCache({
         ...idle,
@@ -77,7 +79,7 @@ export class Affinity {
   /** Takes over stored bindings; those idle for too long by the wall clock are left out. */
   load(bindings: readonly Binding[], has: (credential: number) => boolean): void {
     const wall = this.clock.wall()
-    const mono = this.clock.mono()
+    const mono = this.#look()
     const live = bindings.filter((binding) => has(binding.credential) && wall - binding.usedAt < IDLE)
     live.sort((a, b) => a.usedAt - b.usedAt)
     for (const { session, credential, usedAt } of live) {
@@ -88,6 +90,7 @@ export class Affinity {
 
   /** The credential of the first name that has one, or null. A name in probation is settled by this. */
   find(sessions: readonly string[]): number | null {
+    this.#look()
     for (const session of sessions) {
       const settled = this.#settled.get(session)
       if (settled !== undefined) {
@@ -105,11 +108,13 @@ export class Affinity {
 
   /** The credential of `session` without counting as a use. */
   peek(session: string): number | null {
+    this.#look()
     return (this.#settled.peek(session) ?? this.#probation.peek(session))?.credential ?? null
   }
 
   /** `session` was served by `credential`. `keep` decides whether it stays with the one that it is bound to. */
   bind(session: string, credential: number, keep: (bound: number) => boolean): void {
+    this.#look()
     const settled = this.#settled.get(session)
     if (settled !== undefined) {
       if (settled.credential !== credential && !keep(settled.credential)) this.#settle(session, credential)
@@ -130,6 +135,11 @@ export class Affinity {
     this.#probation.delete(session)
   }
 
+  #look(): number {
+    this.#now = this.clock.mono()
+    return this.#now
+  }
+
   #settle(session: string, credential: number): void {
     const place = { credential, storedAt: Number.NEGATIVE_INFINITY }
     this.#settled.set(session, place)
@@ -137,9 +147,8 @@ export class Affinity {
   }
 
   #store(session: string, place: Place): void {
-    const mono = this.clock.mono()
-    if (mono - place.storedAt < STORE_EVERY) return
-    place.storedAt = mono
+    if (this.#now - place.storedAt < STORE_EVERY) return
+    place.storedAt = this.#now
     this.ledger.session(session, { late: "bind", session, id: place.credential, at: this.clock.wall() })
   }
 }

@@ -49,12 +49,13 @@ export function accept(
   const parsed = parseBody(bytes)
   const { body } = parsed
   const { headers } = context.request
-  const { model } = body
-  if (typeof model !== "string" || model.trim() === "") {
+  if (typeof body.model !== "string" || body.model.trim() === "") {
     return refused("INVALID_MODEL", "missing or empty model")
   }
   const { models } = context.principal
-  if (!deps.modelList.includes(model) || (models !== null && !models.includes(model))) {
+  // The list's own text, of which the hash is known wherever something is looked up by it.
+  const model = deps.modelList[deps.modelList.indexOf(body.model)]
+  if (model === undefined || (models !== null && !models.includes(model))) {
     return refused("UNSUPPORTED_MODEL", "unsupported model (exact match required)")
   }
   const caller = callerOf(headers)

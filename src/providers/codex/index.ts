@@ -63,7 +63,7 @@ export function createCodex(deps: ProviderDeps<CodexSettings>): ProviderModule<C
         settings,
         log,
         catalogues,
-        refused: (model) => learned.unsupported(model, clock.wall()),
+        refused: (model) => learned.unsupported(model, clock.wall),
       }),
     // The workspace follows from the login itself.
     seedAccount: () => null,

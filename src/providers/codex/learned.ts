@@ -41,10 +41,11 @@ export class LearnedParameters {
     this.#models.set(model, names)
   }
 
-  /** Names to leave out for a model; usually none. */
-  unsupported(model: string, now: number): readonly string[] {
+  /** Names to leave out for a model; usually none, and then nobody asks the time. */
+  unsupported(model: string, wall: () => number): readonly string[] {
     const names = this.#models.get(model)
     if (names === undefined) return NOTHING
+    const now = wall()
     for (const [name, at] of names) {
       if (now - at < LIFETIME) continue
       names.delete(name)

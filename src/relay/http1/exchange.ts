@@ -14,7 +14,8 @@ const MAX_INTERIM = 16
 const CR = 0x0d
 const LF = 0x0a
 const BEGINNING = "HTTP/1."
-const BLANK_LINE = "\r\n\r\n"
+/** As bytes: to look for a text is four times as dear. */
+const BLANK_LINE = Buffer.from("\r\n\r\n")
 const NOTHING = Buffer.alloc(0)
 
 /** The connection that an exchange is on. */

@@ -27,6 +27,10 @@ export class MalformedAnswer extends Error {
 
 /** A higher minor version is read as 1.1 (RFC 9112 section 2.3). */
 const STATUS_LINE = /^HTTP\/1\.(\d) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
+/** How nearly all heads begin, and what the pattern would find in that. */
+const USUAL = "HTTP/1.1 200 OK\r\n"
+const USUAL_PARTS = [USUAL, "1", "200"] as const
+const LINE_END = 2
 const LENGTH = /^\d{1,15}$/
 
 const TAB = 0x09
@@ -40,12 +44,13 @@ const SPACE = 0x20
 export function parseHead(text: string, names = new FieldNames()): Head {
   // A lone CR or LF ends lines for some readers, NUL ends texts.
   if (text.includes("\0")) throw new MalformedAnswer("the head holds a NUL")
-  let end = lineEnd(text, 0)
-  const [, minor, code] = STATUS_LINE.exec(text.slice(0, end)) ?? []
+  const isUsual = text.startsWith(USUAL)
+  let end = isUsual ? USUAL.length - LINE_END : lineEnd(text, 0)
+  const [, minor, code] = isUsual ? USUAL_PARTS : (STATUS_LINE.exec(text.slice(0, end)) ?? [])
   if (code === undefined) throw new MalformedAnswer("the first line is no status line")
   const fields: Record<string, string | string[]> = Object.create(null)
   while (end < text.length) {
-    const from = end + 2
+    const from = end + LINE_END
     end = lineEnd(text, from)
     addField(fields, names, text, from, end)
   }
