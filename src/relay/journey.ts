@@ -83,7 +83,8 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         try {
           const response = await attempt.send(this.call)
           const small = attempt.open(response, this.call)
-          attempted = small === null ? await attempt.read(response) : attempt.takeWhole(small, await response.bytes())
+          if (small === null) attempted = await attempt.read(response)
+          else attempted = attempt.takeWhole(small, response.whole?.() ?? (await response.bytes()))
         } catch (error) {
           attempted = attempt.caught(error)
         } finally {

@@ -38,6 +38,8 @@ export interface Answer {
   readonly body: AnswerBody | null
   /** All of the body. Rejects with what broke it. */
   bytes(): Promise<Uint8Array>
+  /** All of the body where that is here already, so that nobody need wait for it; else null, and `bytes` gives it. */
+  whole?(): Uint8Array | null
 }
 
 /** What the relay itself must know of a call. */

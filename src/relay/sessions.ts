@@ -11,13 +11,18 @@ export const MAX_SESSION_LENGTH = 256
 export function sessionsOf(names: Iterable<string | null | undefined>): readonly string[] {
   const sessions: string[] = []
   for (const name of names) {
-    const trimmed = name?.trim() ?? ""
-    if (trimmed === "") continue
-    const session = trimmed.length <= MAX_SESSION_LENGTH ? trimmed : digest(trimmed)
-    if (!sessions.includes(session)) sessions.push(session)
+    const session = sessionOf(name)
+    if (session !== null && !sessions.includes(session)) sessions.push(session)
     if (sessions.length === MAX_SESSIONS) break
   }
   return sessions
+}
+
+/** One name as it stands in such a list; null where there is none. */
+export function sessionOf(name: string | null | undefined): string | null {
+  const trimmed = name?.trim() ?? ""
+  if (trimmed === "") return null
+  return trimmed.length <= MAX_SESSION_LENGTH ? trimmed : digest(trimmed)
 }
 
 function digest(name: string): string {

@@ -56,7 +56,13 @@ const ANSWERS: Readonly<Record<Api, { readonly type: string; readonly body: Uint
             status: "completed",
             model: MODEL.codex,
             output: [{ type: "message", role: "assistant", content: [{ type: "output_text", text: TEXT }] }],
-            usage: { input_tokens: 12, output_tokens: 64, total_tokens: 76 },
+            usage: {
+              input_tokens: 12,
+              input_tokens_details: { cached_tokens: 0 },
+              output_tokens: 64,
+              output_tokens_details: { reasoning_tokens: 0 },
+              total_tokens: 76,
+            },
           },
         },
       ]

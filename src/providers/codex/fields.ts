@@ -148,7 +148,7 @@ function normalInput(value: unknown): unknown {
 }
 
 function unionInclude(value: unknown): unknown {
-  if (!Array.isArray(value)) return [ENCRYPTED_REASONING]
+  if (!Array.isArray(value) || value.length === 0) return [ENCRYPTED_REASONING]
   const known = value.filter((entry) => INCLUDES.has(entry))
   if (!known.includes(ENCRYPTED_REASONING)) return [...known, ENCRYPTED_REASONING]
   return known.length === value.length ? value : known

@@ -113,7 +113,7 @@ function rewritten(
   /** The new body, once a field has changed. */
   let changed: Record<string, unknown> | null = null
   const dropped: string[] = []
-  for (const name of Object.keys(body)) {
+  for (const name in body) {
     const value = body[name]
     const next = isDropped(name) ? undefined : applied(rules.get(name), value, context)
     if (next === undefined) dropped.push(name)

@@ -1,6 +1,6 @@
 /** Names of a request's session for affinity (spec codex 7.1): only what the client itself sent, best first. */
 import { createHash } from "node:crypto"
-import { sessionsOf } from "../../relay/sessions.ts"
+import { sessionOf, sessionsOf } from "../../relay/sessions.ts"
 import { type Json, parseObject } from "./json.ts"
 
 /** Kinds of names, so that a cache key can never be taken for a session. */
@@ -64,7 +64,7 @@ export function namesOf(session: string): readonly string[] {
 
 /** The name under which a response that this proxy served is remembered. */
 export function responseName(id: string): string | null {
-  return sessionsOf([named(RESPONSE, id)])[0] ?? null
+  return sessionOf(named(RESPONSE, id))
 }
 
 function named(kind: string, value: unknown): string | null {

@@ -121,12 +121,23 @@ export interface UpstreamDeps {
   readonly isFedramp: (lease: Lease) => boolean
 }
 
+/** What decides about the headers that calls have in common, and those. */
+interface Kind {
+  readonly caller: Caller
+  readonly version: string
+  readonly endpoint: CodexCall["endpoint"]
+  readonly originator: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
 /** The backend as the relay sends to it. */
 export class Upstream {
   /** Most kinds of callers of which the headers are kept. */
   static readonly MAX_KINDS = 256
   /** By all that they are made of. */
   readonly #shared = new Map<string, Readonly<Record<string, string>>>()
+  /** Those that were asked for last, since most callers are alike. */
+  #last: Kind | null = null
 
   constructor(private readonly deps: UpstreamDeps) {}
 
@@ -143,6 +154,20 @@ export class Upstream {
   }
 
   #sharedBy({ caller, version, endpoint }: CodexCall, originator: string): Readonly<Record<string, string>> {
+    const last = this.#last
+    const isSame = last?.caller === caller && last.version === version && last.endpoint === endpoint
+    if (isSame && last.originator === originator) return last.headers
+    const headers = this.#kept(caller, version, endpoint, originator)
+    this.#last = { caller, version, endpoint, originator, headers }
+    return headers
+  }
+
+  #kept(
+    caller: Caller,
+    version: string,
+    endpoint: CodexCall["endpoint"],
+    originator: string,
+  ): Readonly<Record<string, string>> {
     const key = `${endpoint}\n${version}\n${caller.originator ?? originator}\n${caller.userAgent ?? ""}`
     const known = this.#shared.get(key)
     if (known !== undefined) return known

@@ -77,11 +77,17 @@ export class Body implements AnswerBody, ChunkReader, Due {
 
   /** All of it. Rejects with what broke it. */
   bytes(): Promise<Uint8Array> {
+    const whole = this.whole()
+    return whole === null ? this.collected() : Promise.resolve(whole)
+  }
+
+  /** All of it where it is here in one piece, else null. */
+  whole(): Uint8Array | null {
     const [only] = this.queue
-    if (this.state !== "ended" || this.queue.length !== 1 || only === undefined) return this.collected()
+    if (this.state !== "ended" || this.queue.length !== 1 || only === undefined) return null
     this.queue.length = 0
     this.queued = 0
-    return Promise.resolve(only)
+    return only
   }
 
   private async collected(): Promise<Uint8Array> {

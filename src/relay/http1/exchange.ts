@@ -212,6 +212,10 @@ class Http1Answer implements Answer {
     return this.status >= 200 && this.status < 300
   }
 
+  whole(): Uint8Array | null {
+    return this.body.whole()
+  }
+
   bytes(): Promise<Uint8Array> {
     return this.body.bytes()
   }
