@@ -168,7 +168,7 @@ export class Upstream {
     endpoint: CodexCall["endpoint"],
     originator: string,
   ): Readonly<Record<string, string>> {
-    const key = `${endpoint}\n${version}\n${caller.originator ?? originator}\n${caller.userAgent ?? ""}`
+    const key = [endpoint, version, caller.originator ?? originator, caller.version, caller.userAgent].join("\n")
     const known = this.#shared.get(key)
     if (known !== undefined) return known
     const headers = {

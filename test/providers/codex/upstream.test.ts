@@ -145,11 +145,18 @@ test("headers that calls have in common are one object as long as nothing in the
   expect(JSON.stringify(first)).not.toContain("one")
   expect(await shared({ ...plainCall }, "two")).toBe(first)
   const official = callerOf(new Headers({ "user-agent": CLI, originator: "codex_exec" }))
-  const others: Partial<CodexCall>[] = [{ endpoint: "compact" }, { version: "9.9.9" }, { caller: official }]
+  const others: Partial<CodexCall>[] = [
+    { endpoint: "compact" },
+    { version: "9.9.9" },
+    { caller: official },
+    { caller: { ...official, version: "0.1.6" } },
+  ]
+  const seen = [first]
   for (const other of others) {
     const call = { ...plainCall, ...other }
     const different = await shared(call)
-    expect(different).not.toEqual(first)
+    expect(seen).not.toContainEqual(different)
+    seen.push(different)
     expect(await shared({ ...call })).toBe(different)
   }
   settings.current = { ...settings.current, originator: "codex_tui" }
