@@ -128,7 +128,7 @@ function readKeys(reader: Reader, settings: BasicSettings): ClientKey[] {
   const main = [settings.polluxKey, settings.adminKey].map((key) => (key === null ? "" : sha256(key)))
   const names = new Set<string>()
   const hashes = new Set<string>(main)
-  return reader.entries("keys").map((_, index) => {
+  return reader.places("keys").map((index) => {
     const at: Path = ["keys", index]
     const entry: ClientKey = {
       name: reader.take(clientKey.name, at),

@@ -54,10 +54,10 @@ export class Reader {
     return isTable(here) ? here : {}
   }
 
-  /** The entries of an array of tables at the root. */
-  entries(name: string): readonly Table[] {
+  /** Where the tables of a list at the root stand in it; what else stands there is a problem (reported by `checkNames`). */
+  places(name: string): readonly number[] {
     const found = this.root[name]
-    return Array.isArray(found) ? found.filter(isTable) : []
+    return Array.isArray(found) ? [...found.keys()].filter((index) => isTable(found[index])) : []
   }
 
   /**
@@ -92,8 +92,10 @@ export class Reader {
 
   private valueAt(path: Path): Table {
     const [first, second] = path
-    if (typeof first === "string" && typeof second === "number") return this.entries(first)[second] ?? {}
-    return this.table(path)
+    if (typeof first !== "string" || typeof second !== "number") return this.table(path)
+    const list = this.root[first]
+    const entry: unknown = Array.isArray(list) ? list[second] : undefined
+    return isTable(entry) ? entry : {}
   }
 
   /** Reports what stands at `path` but has no business there, and tables that are something else. */

@@ -1,4 +1,3 @@
-import { isLoopback } from "../config/address.ts"
 import { plainAddress } from "./address.ts"
 
 /** What the edge uses of `Bun.serve`, beside the listening itself. */
@@ -34,10 +33,6 @@ export class Wire {
     if (address === undefined) return UNKNOWN
     // An IPv4 address comes from the system as it is to be shown.
     return address.includes(":") ? (plainAddress(address) ?? UNKNOWN) : address
-  }
-
-  isLocal(request: Request): boolean {
-    return isLoopback(this.peer(request))
   }
 
   /** From here on we decide how long the request may take. */

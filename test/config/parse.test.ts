@@ -159,6 +159,13 @@ describe("further keys", () => {
     ])
   })
 
+  test("are named by their place in the list, whatever else stands there", () => {
+    expect(problemsOf(`keys = [1, { name = "a" }]\n[basic]\n${KEY}\n`)).toEqual([
+      "config.toml:1:9 keys[0]: expected a table, got a number",
+      "config.toml:1:12 keys[1].sha256: expected 64 hex digits, got nothing",
+    ])
+  })
+
   test("expire at a time with an offset only", () => {
     for (const bad of ["2027-01-31", "2027-01-31T00:00:00", "00:00:00", '"tomorrow"', '"2027-02-30T00:00:00Z"', "1"]) {
       const [problem] = problemsOf(entry(`name = "a"\nsha256 = "${hash("x")}"\nexpires = ${bad}`))
