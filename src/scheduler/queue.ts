@@ -10,11 +10,15 @@ import { Waiter, Waiters } from "./waiters.ts"
 
 /** Most requests that wait at once. */
 const MOST_WAITING = 10_000
+/** A refresh that takes longer is not counted on, in milliseconds: another one is begun for those who wait. */
+export const REFRESH_PATIENCE = 5_000
 
 /** What the queue needs of the renewals. */
 export interface Renewer {
   /** Entries whose renewal a request may be waiting for. */
   readonly awaited: ReadonlySet<Entry>
+  /** Those of them that were sent at `since` (monotonic) or before, and are not answered yet. */
+  slow(since: number): Iterable<Entry>
   ask(entry: Entry, lane: number): void
 }
 
@@ -77,7 +81,7 @@ export class Queue {
     waiter.onAbort = () => this.deps.send({ type: "abort", waiter })
     ask.signal.addEventListener("abort", waiter.onAbort, { once: true })
     this.waiters.add(waiter)
-    this.#stay(waiter, sticky)
+    this.#stay(waiter, sticky, now.mono)
   }
 
   /** Serves whoever can be served since the pool last changed, in order of arrival. */
@@ -123,17 +127,19 @@ export class Queue {
         return
       }
     }
-    this.#stay(waiter, sticky)
+    this.#stay(waiter, sticky, now.mono)
   }
 
-  #stay(waiter: Waiter, sticky: number): void {
+  #stay(waiter: Waiter, sticky: number, mono: number): void {
     const { ask, since } = waiter
-    this.deps.pool.heap.set(waiter, sticky > 0 ? sticky : Math.min(ask.deadline, since + REFRESH_WAIT))
-    this.#wantRefresh(waiter)
+    // Looked at again before its end, should what it waits for hang.
+    const until = Math.min(ask.deadline, since + REFRESH_WAIT, mono + REFRESH_PATIENCE)
+    this.deps.pool.heap.set(waiter, sticky > 0 ? sticky : until)
+    this.#wantRefresh(waiter, mono)
   }
 
   /** Asks for the refresh that would serve `waiter`: of the one credential it insists on, else of as many as there are waiters. */
-  #wantRefresh(waiter: Waiter): void {
+  #wantRefresh(waiter: Waiter, mono: number): void {
     const { pool, renewer } = this.deps
     const { ask, bound } = waiter
     if (ask.only !== null || bound !== null) {
@@ -146,7 +152,10 @@ export class Queue {
       const entry = pool.entries.get(id)
       if (entry !== undefined && renewer.awaited.has(entry)) underWay--
     }
-    if (underWay >= this.waiters.size) return
+    if (underWay >= this.waiters.size) {
+      for (const entry of renewer.slow(mono - REFRESH_PATIENCE)) if (!ask.exclude.has(entry.id)) underWay--
+      if (underWay >= this.waiters.size) return
+    }
     let slot = pool.stale.head
     for (let left = pool.stale.size; left > 0 && slot !== NONE; left--) {
       const entry = pool.at(slot)

@@ -66,11 +66,20 @@ export class Renewals {
   readonly #jobs = new WeakMap<Entry, Renewing>()
   /** Renewals that a request may be waiting for: in the first lane, or sent. */
   readonly #awaited = new Set<Entry>()
+  /** Those of them that were sent, and when (monotonic), in that order. */
+  readonly #sent = new Map<Entry, number>()
 
   constructor(readonly deps: RenewalDeps) {}
 
   get awaited(): ReadonlySet<Entry> {
     return this.#awaited
+  }
+
+  *slow(since: number): Iterable<Entry> {
+    for (const [entry, at] of this.#sent) {
+      if (at > since) return
+      yield entry
+    }
   }
 
   /** Wants `entry` renewed; nothing happens if it is under way in this lane or a better one, backing off, or hopeless. */
@@ -149,7 +158,7 @@ export class Renewals {
     // A flight for the replaced token ends by itself: its answer no longer fits.
     if (entry.renewal !== "flying") {
       entry.renewal = "idle"
-      this.#awaited.delete(entry)
+      this.#over(entry)
     }
     publish(pool, entry, row, issued, refresher.leadMs, now, random)
     if (entry.ambiguous && entry.refreshDead !== null) {
@@ -169,7 +178,7 @@ export class Renewals {
   /** `entry` left the pool. */
   drop(entry: Entry): void {
     const job = this.#jobs.get(entry)
-    this.#awaited.delete(entry)
+    this.#over(entry)
     entry.renewal = "idle"
     if (job === undefined) return
     this.deps.desk.lanes.remove(job)
@@ -208,6 +217,7 @@ export class Renewals {
     job.unstored = null
     entry.renewal = "flying"
     this.#awaited.add(entry)
+    this.#sent.set(entry, now.mono)
     pool.settle(entry)
     return job.witness
   }
@@ -267,7 +277,7 @@ export class Renewals {
     if (source.rotate(entry.id, job.witness, tokens, who, now.wall) === "superseded") {
       log.info("new tokens were dropped, since the stored ones were replaced meanwhile", { credential: entry.id })
       entry.renewal = "idle"
-      this.#awaited.delete(entry)
+      this.#over(entry)
       if (!this.#reread(entry, now)) pool.settle(entry)
       this.#finish(job, { ok: true })
       return
@@ -278,7 +288,7 @@ export class Renewals {
     entry.generation++
     entry.ambiguous = false
     entry.renewal = "idle"
-    this.#awaited.delete(entry)
+    this.#over(entry)
     publish(pool, entry, tokens, true, refresher.leadMs, now, random)
     if (entry.refreshDead !== null) {
       entry.refreshDead = null
@@ -378,8 +388,13 @@ export class Renewals {
 
   #rest(job: Renewing, renewal: "idle" | "backoff"): void {
     job.entry.renewal = renewal
-    this.#awaited.delete(job.entry)
+    this.#over(job.entry)
     this.deps.pool.settle(job.entry)
+  }
+
+  #over(entry: Entry): void {
+    this.#awaited.delete(entry)
+    this.#sent.delete(entry)
   }
 
   #finish(job: Renewing | undefined, result: Parameters<Ended>[0]): void {

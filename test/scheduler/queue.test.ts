@@ -27,7 +27,7 @@ test("a waiter that was answered leaves no deadline and no listener behind", () 
   pool.settle(entry)
   const queue = new Queue({
     pool,
-    renewer: { awaited: new Set(), ask: () => {} },
+    renewer: { awaited: new Set(), slow: () => [], ask: () => {} },
     leasing: { begin: () => {} },
     settings: { current: { maxWaitMs: 0 } },
     send: () => {},

@@ -107,6 +107,37 @@ describe("a refresh", () => {
     expect(world.refresher.refreshes).toHaveLength(2)
   })
 
+  test("that hangs for five seconds is not counted on: another one is begun, and serves", async () => {
+    const world = new World(...Array.from({ length: 20 }, () => EXPIRED))
+    const waiting = world.waits()
+    await world.time.pass(4_999)
+    expect(world.refresher.refreshes).toHaveLength(1)
+    await world.time.pass(2)
+    expect(world.refresher.refreshes).toHaveLength(2)
+    expect(new Set(world.refresher.sent).size).toBe(2)
+    // It gets its five seconds, too.
+    await world.time.pass(4_990)
+    expect(world.refresher.refreshes).toHaveLength(2)
+    world.refresher.refreshes.at(-1)?.answer(world.refresher.fresh())
+    await world.time.pass(0)
+    expect(waiting.result?.lease?.token).toBe("new-access1")
+    // What hung may still end well.
+    world.refresher.answer()
+    await world.time.pass(0)
+    expect(world.source.row(1).accessToken).toBe("new-access2")
+  })
+
+  test("that hangs holds up those who come later for no longer than those who came first", async () => {
+    const world = new World(...Array.from({ length: 20 }, () => EXPIRED))
+    world.waits()
+    await world.time.pass(6_000)
+    expect(world.refresher.refreshes).toHaveLength(2)
+    world.waits()
+    await world.time.pass(0)
+    // Two wait, and one refresh is counted on.
+    expect(world.refresher.refreshes).toHaveLength(3)
+  })
+
   test("goes on when the asker who wanted it leaves", async () => {
     const world = new World(EXPIRED)
     const gone = new AbortController()
