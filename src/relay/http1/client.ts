@@ -6,6 +6,7 @@ import { Exchange } from "./exchange.ts"
 import { FieldNames } from "./field-names.ts"
 import { type Origin, Targets } from "./origin.ts"
 import { RequestWriter } from "./request.ts"
+import { TlsSessions } from "./tls-sessions.ts"
 
 /** How long a connection rests before it is closed, in milliseconds: less than the servers in question allow. */
 const REST_MS = 90_000
@@ -28,6 +29,7 @@ const MAX_RESTING = 1024
 export class Http1Client implements ConnectionEvents, Due {
   private readonly targets = new Targets()
   private readonly writer = new RequestWriter()
+  private readonly sessions = new TlsSessions()
   private readonly shared = { batch: new Batch(), names: new FieldNames() }
   /** Connections at rest by origin; the one used last is taken first, so that the others may go. */
   private readonly resting = new Map<string, Connection[]>()
@@ -51,7 +53,7 @@ export class Http1Client implements ConnectionEvents, Due {
       if (init.signal.aborted) throw init.signal.reason
       const now = this.now()
       const exchange = new Exchange(this.writer.bytes(target, init), init.signal, this.shared, now)
-      const connection = this.rested(origin, now) ?? new Connection(origin, this, this.shared.batch)
+      const connection = this.rested(origin, now) ?? this.connect(origin)
       connection.carry(exchange)
       return exchange.answered
     } catch (error) {
@@ -85,7 +87,11 @@ export class Http1Client implements ConnectionEvents, Due {
   resend(exchange: Exchange, origin: Origin, error: unknown): void {
     // A server that had it for longer may have begun to serve it: the relay decides what that means.
     if (this.clock.mono() - exchange.askedAt > CROSSING_MS) exchange.fail(error)
-    else new Connection(origin, this, this.shared.batch).carry(exchange)
+    else this.connect(origin).carry(exchange)
+  }
+
+  private connect(origin: Origin): Connection {
+    return new Connection(origin, this, this.shared.batch, this.sessions)
   }
 
   /** A connection at rest that the other side still keeps, as far as is known. */

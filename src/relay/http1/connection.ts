@@ -4,6 +4,7 @@ import type { Batch, Due } from "./batch.ts"
 import type { Carrier, Exchange } from "./exchange.ts"
 import type { Origin } from "./origin.ts"
 import type { RequestBytes } from "./request.ts"
+import type { TlsSessions } from "./tls-sessions.ts"
 
 /** What is written at once of a body that is sent on its own, in bytes. */
 const SLICE_BYTES = 256 * 1024
@@ -52,15 +53,20 @@ export class Connection implements Carrier, Due {
     readonly origin: Origin,
     private readonly events: ConnectionEvents,
     private readonly batch: Batch,
+    private readonly sessions: TlsSessions,
   ) {
     const { secure, hostname, port } = origin
     const options = { host: hostname, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBE_MS }
     // An address is no name that a server could be asked for (RFC 6066 section 3).
     const name = isIP(hostname) === 0 ? { servername: hostname } : {}
+    const session = secure ? sessions.of(origin) : null
+    const resumed = session === null ? {} : { session }
     const socket = secure
-      ? connectTls({ ...options, ...name, ALPNProtocols: ["http/1.1"], rejectUnauthorized: true })
+      ? connectTls({ ...options, ...name, ...resumed, ALPNProtocols: ["http/1.1"], rejectUnauthorized: true })
       : connectPlain(options)
     this.socket = socket
+    // Before the handshake has ended nobody knows whether the certificate is good.
+    if (secure) socket.on("session", (next: Buffer) => this.ready && sessions.keep(origin, next))
     socket.on(secure ? "secureConnect" : "connect", () => {
       this.ready = true
       this.due()
@@ -113,6 +119,7 @@ export class Connection implements Carrier, Due {
     this.exchange = null
     this.unsent = null
     this.socket.destroy()
+    if (this.inHandshake) this.sessions.forget(this.origin)
     this.events.gone(this)
     if (exchange === null) return
     if (may && this.used && exchange.request !== null) this.events.resend(exchange, this.origin, error)

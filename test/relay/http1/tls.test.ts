@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import type { Socket } from "node:net"
+import { connect, type Socket } from "node:net"
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { createServer } from "node:tls"
@@ -180,12 +180,12 @@ describe("the handshake", () => {
   }
 
   test("names the host, and offers HTTP/1.1 alone", async () => {
-    expect(await helloTo("localhost")).toEqual({ name: "localhost", protocols: ["http/1.1"] })
+    expect(await helloTo("localhost")).toEqual({ name: "localhost", protocols: ["http/1.1"], resumes: false })
   })
 
   test("names no address", async () => {
-    expect(await helloTo("127.0.0.1")).toEqual({ name: null, protocols: ["http/1.1"] })
-    if (hasIpv6) expect(await helloTo("[::1]", "::1")).toEqual({ name: null, protocols: ["http/1.1"] })
+    expect(await helloTo("127.0.0.1")).toEqual({ name: null, protocols: ["http/1.1"], resumes: false })
+    if (hasIpv6) expect(await helloTo("[::1]", "::1")).toEqual({ name: null, protocols: ["http/1.1"], resumes: false })
   })
 })
 
@@ -229,6 +229,67 @@ describe("over TLS", () => {
     const servers = [cut, whole].map((text) => tlsServer(certificate, (_, socket) => void socket.end(text)))
     const urls = (await Promise.all(servers)).map(({ port }) => `https://localhost:${port}/`)
     expect(await ask(urls)).toEqual([{ status: 200, broken: "ECONNRESET" }, served("whole")])
+  })
+})
+
+describe("a session", () => {
+  const certificate = known.issue({ names: ["localhost"] })
+  const once: Respond = (_, socket, number) => void socket.end(answer(String(number)))
+
+  /** A server for the connections that come, one after the other, to those at `ports`; the last one gets the rest. */
+  async function front(...ports: readonly number[]): Promise<{ url: string; resumed: boolean[] }> {
+    const resumed: boolean[] = []
+    let number = 0
+    const server = await newServer({
+      onConnection({ socket }) {
+        const behind = connect({ host: "127.0.0.1", port: ports[Math.min(number++, ports.length - 1)] ?? 0 })
+        let hello: Buffer | null = Buffer.alloc(0)
+        socket.on("data", (bytes: Buffer) => {
+          behind.write(bytes)
+          if (hello === null) return
+          hello = Buffer.concat([hello, bytes])
+          const read = readClientHello(hello)
+          if (read === null) return
+          resumed.push(read.resumes)
+          hello = null
+        })
+        behind.pipe(socket)
+        for (const [one, other] of [
+          [socket, behind],
+          [behind, socket],
+        ] as const) {
+          one.on("error", () => undefined)
+          one.on("close", () => other.destroy())
+        }
+      },
+    })
+    return { url: `https://localhost:${server.port}/`, resumed }
+  }
+
+  test("is taken up again by the connections that follow", async () => {
+    const { port } = await tlsServer(certificate, once)
+    const { url, resumed } = await front(port)
+    expect(await ask([url, url, url])).toEqual(["0", "1", "2"].map(served))
+    expect(resumed).toEqual([false, true, true])
+  })
+
+  test("makes no certificate good, and is forgotten where one was not", async () => {
+    const names = ["localhost"]
+    const bad = [
+      unknown.issue({ names }),
+      known.issue({ names: ["other.test"] }),
+      known.issue({ names, days: [-3, -1] }),
+    ]
+    for (const certificateNow of bad) {
+      const good = await tlsServer(certificate, once)
+      const other = await tlsServer(certificateNow, once)
+      const { url, resumed } = await front(good.port, good.port, other.port, other.port, good.port)
+      const outcomes = await ask([url, url, url, url, url])
+      const wanted = [served("0"), served("1"), null, null, served("2")]
+      expect(outcomes.map(stageOf)).toEqual(wanted.map((outcome) => (outcome === null ? "tls" : stageOf(outcome))))
+      expect(resumed).toEqual([false, true, true, false, false])
+      expect(other.received).toBe(0)
+    }
   })
 })
 

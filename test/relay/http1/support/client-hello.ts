@@ -4,11 +4,14 @@ export interface ClientHello {
   readonly name: string | null
   /** The protocols that are offered (RFC 7301), best first; null if nothing is said of them. */
   readonly protocols: readonly string[] | null
+  /** Whether a session of before is to be taken up again (RFC 8446 section 4.2.11). */
+  readonly resumes: boolean
 }
 
 const HANDSHAKE = 22
 const SERVER_NAME = 0
 const PROTOCOLS = 16
+const PRE_SHARED_KEY = 41
 
 /** @returns null while it has not come whole */
 export function readClientHello(bytes: Buffer): ClientHello | null {
@@ -24,14 +27,16 @@ export function readClientHello(bytes: Buffer): ClientHello | null {
   at += 2
   let name: string | null = null
   let protocols: readonly string[] | null = null
+  let resumes = false
   while (at < end) {
     const type = bytes.readUInt16BE(at)
     const data = bytes.subarray(at + 4, at + 4 + bytes.readUInt16BE(at + 2))
     at += 4 + data.length
     if (type === SERVER_NAME) name = data.toString("latin1", 5, 5 + data.readUInt16BE(3))
     if (type === PROTOCOLS) protocols = [...listed(data.subarray(2))]
+    if (type === PRE_SHARED_KEY) resumes = true
   }
-  return { name, protocols }
+  return { name, protocols, resumes }
 }
 
 function* listed(data: Buffer): Generator<string> {
