@@ -1,6 +1,6 @@
 /** The head of an HTTP/1.1 answer (RFC 9112), read strictly: what two readers could understand differently is refused. Pure. */
 import type { HeaderFields } from "../headers.ts"
-import { FieldNames } from "./field-names.ts"
+import type { FieldNames } from "./field-names.ts"
 
 /** Largest head that is read, in bytes. */
 export const HEAD_BYTES = 64 * 1024
@@ -41,7 +41,7 @@ const SPACE = 0x20
  * @param names those met in heads before
  * @throws MalformedAnswer
  */
-export function parseHead(text: string, names = new FieldNames()): Head {
+export function parseHead(text: string, names: FieldNames): Head {
   // A lone CR or LF ends lines for some readers, NUL ends texts.
   if (text.includes("\0")) throw new MalformedAnswer("the head holds a NUL")
   const isUsual = text.startsWith(USUAL)
