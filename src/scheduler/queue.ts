@@ -1,4 +1,5 @@
 import type { Live } from "../observe/clock.ts"
+import type { Awaited } from "./awaited.ts"
 import type { Entry, IssuedLease, Now } from "./entry.ts"
 import type { Send } from "./messages.ts"
 import { Outlooks, REFRESH_WAIT, stickyWait } from "./outlook.ts"
@@ -15,10 +16,7 @@ export const REFRESH_PATIENCE = 5_000
 
 /** What the queue needs of the renewals. */
 export interface Renewer {
-  /** Entries whose renewal a request may be waiting for. */
-  readonly awaited: ReadonlySet<Entry>
-  /** Those of them that were sent at `since` (monotonic) or before, and are not answered yet. */
-  slow(since: number): Iterable<Entry>
+  readonly awaited: Pick<Awaited, "size" | "has" | "slow">
   ask(entry: Entry, lane: number): void
 }
 
@@ -153,7 +151,7 @@ export class Queue {
       if (entry !== undefined && renewer.awaited.has(entry)) underWay--
     }
     if (underWay >= this.waiters.size) {
-      for (const entry of renewer.slow(mono - REFRESH_PATIENCE)) if (!ask.exclude.has(entry.id)) underWay--
+      for (const entry of renewer.awaited.slow(mono - REFRESH_PATIENCE)) if (!ask.exclude.has(entry.id)) underWay--
       if (underWay >= this.waiters.size) return
     }
     let slot = pool.stale.head

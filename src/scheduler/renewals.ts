@@ -2,6 +2,7 @@ import type { Random } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import { redact } from "../observe/redact.ts"
 import type { Identity, LastError, Stored, TokenSet } from "../store/types.ts"
+import { Awaited } from "./awaited.ts"
 import type { Custody } from "./custody.ts"
 import type { RefreshDesk } from "./desk.ts"
 import type { Entry, Now } from "./entry.ts"
@@ -64,23 +65,9 @@ class Renewing extends RefreshJob {
 /** Renews the tokens of credentials: when to ask, what an answer means, and that new tokens are stored before they are leased. */
 export class Renewals {
   readonly #jobs = new WeakMap<Entry, Renewing>()
-  /** Renewals that a request may be waiting for: in the first lane, or sent. */
-  readonly #awaited = new Set<Entry>()
-  /** Those of them that were sent, and when (monotonic), in that order. */
-  readonly #sent = new Map<Entry, number>()
+  readonly awaited = new Awaited()
 
   constructor(readonly deps: RenewalDeps) {}
-
-  get awaited(): ReadonlySet<Entry> {
-    return this.#awaited
-  }
-
-  *slow(since: number): Iterable<Entry> {
-    for (const [entry, at] of this.#sent) {
-      if (at > since) return
-      yield entry
-    }
-  }
 
   /** Wants `entry` renewed; nothing happens if it is under way in this lane or a better one, backing off, or hopeless. */
   ask(entry: Entry, lane: number): void {
@@ -158,7 +145,7 @@ export class Renewals {
     // A flight for the replaced token ends by itself: its answer no longer fits.
     if (entry.renewal !== "flying") {
       entry.renewal = "idle"
-      this.#over(entry)
+      this.awaited.delete(entry)
     }
     publish(pool, entry, row, issued, refresher.leadMs, now, random)
     if (entry.ambiguous && entry.refreshDead !== null) {
@@ -178,7 +165,7 @@ export class Renewals {
   /** `entry` left the pool. */
   drop(entry: Entry): void {
     const job = this.#jobs.get(entry)
-    this.#over(entry)
+    this.awaited.delete(entry)
     entry.renewal = "idle"
     if (job === undefined) return
     this.deps.desk.lanes.remove(job)
@@ -216,8 +203,7 @@ export class Renewals {
     job.witness = entry.refreshToken
     job.unstored = null
     entry.renewal = "flying"
-    this.#awaited.add(entry)
-    this.#sent.set(entry, now.mono)
+    this.awaited.send(entry, now.mono)
     pool.settle(entry)
     return job.witness
   }
@@ -277,7 +263,7 @@ export class Renewals {
     if (source.rotate(entry.id, job.witness, tokens, who, now.wall) === "superseded") {
       log.info("new tokens were dropped, since the stored ones were replaced meanwhile", { credential: entry.id })
       entry.renewal = "idle"
-      this.#over(entry)
+      this.awaited.delete(entry)
       if (!this.#reread(entry, now)) pool.settle(entry)
       this.#finish(job, { ok: true })
       return
@@ -288,7 +274,7 @@ export class Renewals {
     entry.generation++
     entry.ambiguous = false
     entry.renewal = "idle"
-    this.#over(entry)
+    this.awaited.delete(entry)
     publish(pool, entry, tokens, true, refresher.leadMs, now, random)
     if (entry.refreshDead !== null) {
       entry.refreshDead = null
@@ -373,7 +359,7 @@ export class Renewals {
     if (!this.deps.desk.lanes.add(job, lane)) return
     entry.renewal = "queued"
     this.deps.pool.heap.remove(entry.renew)
-    if (lane === LANE.waiting) this.#awaited.add(entry)
+    if (lane === LANE.waiting) this.awaited.add(entry)
     this.deps.pool.settle(entry)
   }
 
@@ -388,13 +374,8 @@ export class Renewals {
 
   #rest(job: Renewing, renewal: "idle" | "backoff"): void {
     job.entry.renewal = renewal
-    this.#over(job.entry)
+    this.awaited.delete(job.entry)
     this.deps.pool.settle(job.entry)
-  }
-
-  #over(entry: Entry): void {
-    this.#awaited.delete(entry)
-    this.#sent.delete(entry)
   }
 
   #finish(job: Renewing | undefined, result: Parameters<Ended>[0]): void {

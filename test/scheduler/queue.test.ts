@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test"
+import { Awaited } from "../../src/scheduler/awaited.ts"
 import type { Now } from "../../src/scheduler/entry.ts"
 import { CredentialPool } from "../../src/scheduler/pool.ts"
 import type { Acquired, Ask } from "../../src/scheduler/ports.ts"
@@ -27,7 +28,7 @@ test("a waiter that was answered leaves no deadline and no listener behind", () 
   pool.settle(entry)
   const queue = new Queue({
     pool,
-    renewer: { awaited: new Set(), slow: () => [], ask: () => {} },
+    renewer: { awaited: new Awaited(), ask: () => {} },
     leasing: { begin: () => {} },
     settings: { current: { maxWaitMs: 0 } },
     send: () => {},
