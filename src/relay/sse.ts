@@ -148,36 +148,33 @@ export class SseScanner {
     return this.bytes.subarray(this.start, this.end)
   }
 
-  /** The current frame's data, several `data` fields joined by LF; a copy only in that rare case. */
+  /** The current frame's data, several `data` fields joined by LF. */
   data(): Uint8Array {
-    const first = this.bytes.subarray(this.dataStart, this.dataEnd)
-    const more = this.more
-    if (this.dataLines === 0) return NONE
-    if (more === null) return first
-    let length = first.length
+    const { bytes, from, to } = this.span()
+    return bytes.subarray(from, to)
+  }
+
+  /** Where that lies; a copy only where it has several fields. */
+  span(): Span {
+    const { bytes, dataStart, dataEnd, more } = this
+    if (more === null) return { bytes, from: dataStart, to: dataEnd }
+    let length = dataEnd - dataStart
     for (let i = 0; i < more.length; i += 2) length += 1 + (more[i + 1] ?? 0) - (more[i] ?? 0)
     const joined = new Uint8Array(length)
-    joined.set(first)
-    let at = first.length
+    joined.set(bytes.subarray(dataStart, dataEnd))
+    let at = dataEnd - dataStart
     for (let i = 0; i < more.length; i += 2) {
       joined[at++] = LF
-      const value = this.bytes.subarray(more[i], more[i + 1])
+      const value = bytes.subarray(more[i], more[i + 1])
       joined.set(value, at)
       at += value.length
     }
-    return joined
-  }
-
-  /** Where the current frame's data lies; a copy only where it has several fields. */
-  span(): Span {
-    if (this.dataLines === 1) return { bytes: this.bytes, from: this.dataStart, to: this.dataEnd }
-    const joined = this.data()
-    return { bytes: joined, from: 0, to: joined.length }
+    return { bytes: joined, from: 0, to: length }
   }
 
   /** The current frame's data as text; malformed UTF-8 becomes U+FFFD. */
   text(): string {
-    return DECODER.decode(this.data())
+    return textOf(this.span())
   }
 
   /** The current frame's event name, "" when it has none. */

@@ -22,6 +22,8 @@ export class Awaited {
   /** It was sent, at `mono`. */
   send(entry: Entry, mono: number): void {
     this.#entries.add(entry)
+    // Behind all others, also if it was sent before.
+    this.#sent.delete(entry)
     this.#sent.set(entry, mono)
   }
 

@@ -12,7 +12,7 @@ import { Waiter, Waiters } from "./waiters.ts"
 /** Most requests that wait at once. */
 const MOST_WAITING = 10_000
 /** A refresh that takes longer is not counted on, in milliseconds: another one is begun for those who wait. */
-export const REFRESH_PATIENCE = 5_000
+const REFRESH_PATIENCE = 5_000
 
 /** What the queue needs of the renewals. */
 export interface Renewer {

@@ -121,58 +121,43 @@ export interface UpstreamDeps {
   readonly isFedramp: (lease: Lease) => boolean
 }
 
-/** What decides about the headers that calls have in common, and those. */
-interface Kind {
-  readonly caller: Caller
-  readonly version: string
-  readonly endpoint: CodexCall["endpoint"]
-  readonly originator: string
-  readonly headers: Readonly<Record<string, string>>
-}
-
 /** The backend as the relay sends to it. */
 export class Upstream {
   /** Most kinds of callers of which the headers are kept. */
   static readonly MAX_KINDS = 256
-  /** By all that they are made of. */
+  readonly #deps: UpstreamDeps
+  #settings: CodexSettings
+  /** Headers that calls have in common, by all that they are made of beside the settings. */
   readonly #shared = new Map<string, Readonly<Record<string, string>>>()
-  /** Those that were asked for last, since most callers are alike. */
-  #last: Kind | null = null
 
-  constructor(private readonly deps: UpstreamDeps) {}
+  constructor(deps: UpstreamDeps) {
+    this.#deps = deps
+    this.#settings = deps.settings.current
+  }
 
   /** Rejects with what the sender rejects with. */
   send(lease: Lease, call: CodexCall, signal: HaltSignal): Promise<Answer> {
-    const { sender, settings, isFedramp } = this.deps
-    const { apiUrl, originator } = settings.current
+    const { sender, settings, isFedramp } = this.#deps
+    if (this.#settings !== settings.current) {
+      this.#settings = settings.current
+      this.#shared.clear()
+    }
     const path = call.endpoint === "compact" ? "/responses/compact" : "/responses"
     const headers = { ...call.headers, ...credentialHeaders(lease, isFedramp(lease)) }
     // Another credential could not make anything of it.
     if (call.turnState !== null && lease.sticky) headers[TURN_STATE] = call.turnState
-    const shared = this.#sharedBy(call, originator)
-    return sender(apiUrl + path, { method: "POST", headers, shared, body: call.body, signal })
+    const shared = this.#sharedBy(call)
+    return sender(this.#settings.apiUrl + path, { method: "POST", headers, shared, body: call.body, signal })
   }
 
-  #sharedBy({ caller, version, endpoint }: CodexCall, originator: string): Readonly<Record<string, string>> {
-    const last = this.#last
-    const isSame = last?.caller === caller && last.version === version && last.endpoint === endpoint
-    if (isSame && last.originator === originator) return last.headers
-    const headers = this.#kept(caller, version, endpoint, originator)
-    this.#last = { caller, version, endpoint, originator, headers }
-    return headers
-  }
-
-  #kept(
-    caller: Caller,
-    version: string,
-    endpoint: CodexCall["endpoint"],
-    originator: string,
-  ): Readonly<Record<string, string>> {
-    const key = [endpoint, version, caller.originator ?? originator, caller.version, caller.userAgent].join("\n")
+  #sharedBy({ caller, version, endpoint }: CodexCall): Readonly<Record<string, string>> {
+    const { originator, userAgent } = caller
+    const isStranger = originator === null
+    const key = isStranger ? endpoint + version : [endpoint, version, originator, caller.version, userAgent].join("\n")
     const known = this.#shared.get(key)
     if (known !== undefined) return known
     const headers = {
-      ...identityHeaders(caller, version, originator),
+      ...identityHeaders(caller, version, this.#settings.originator),
       accept: endpoint === "compact" ? "application/json" : "text/event-stream",
       "content-type": "application/json",
     }

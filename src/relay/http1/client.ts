@@ -1,6 +1,6 @@
 import type { Clock, Timers } from "../../observe/clock.ts"
 import type { Answer, UpstreamInit } from "../ports.ts"
-import { Batch, type Due } from "./batch.ts"
+import { Batch } from "./batch.ts"
 import { Connection, type ConnectionEvents } from "./connection.ts"
 import { Exchange } from "./exchange.ts"
 import { FieldNames } from "./field-names.ts"
@@ -26,14 +26,13 @@ const MAX_RESTING = 1024
  *
  * TLS is Node's: the runtime's roots and what NODE_EXTRA_CA_CERTS names at start, certificates and their names always checked.
  */
-export class Http1Client implements ConnectionEvents, Due {
+export class Http1Client implements ConnectionEvents {
   private readonly targets = new Targets()
   private readonly writer = new RequestWriter()
   private readonly sessions = new TlsSessions()
   private readonly shared = { batch: new Batch(), names: new FieldNames() }
   /** Connections at rest by origin; the one used last is taken first, so that the others may go. */
   private readonly resting = new Map<string, Connection[]>()
-  private turnAt: number | null = null
   private cancelSweep: (() => void) | null = null
 
   constructor(
@@ -51,7 +50,7 @@ export class Http1Client implements ConnectionEvents, Due {
       const target = this.targets.of(url)
       const { origin } = target
       if (init.signal.aborted) throw init.signal.reason
-      const now = this.now()
+      const now = this.clock.mono()
       const exchange = new Exchange(this.writer.bytes(target, init), init.signal, this.shared, now)
       const connection = this.rested(origin, now) ?? this.connect(origin)
       connection.carry(exchange)
@@ -61,11 +60,6 @@ export class Http1Client implements ConnectionEvents, Due {
     }
   }
 
-  /** The turn ends. */
-  due(): void {
-    this.turnAt = null
-  }
-
   rests(connection: Connection, restMs: number | null): void {
     const ms = restMs === null ? REST_MS : Math.min(REST_MS, restMs - MARGIN_MS)
     const list = this.listOf(connection.origin)
@@ -73,7 +67,7 @@ export class Http1Client implements ConnectionEvents, Due {
       connection.break(null)
       return
     }
-    connection.restsUntil = this.now() + ms
+    connection.restsUntil = this.clock.mono() + ms
     list.push(connection)
     this.cancelSweep ??= this.timers.after(SWEEP_MS, () => this.sweep())
   }
@@ -102,15 +96,6 @@ export class Http1Client implements ConnectionEvents, Due {
     // Those below it have rested longer; the sweep takes them.
     connection.break(null)
     return null
-  }
-
-  /** Monotonic milliseconds when somebody first asked in this turn: requests come and go by the dozen in one. */
-  private now(): number {
-    if (this.turnAt === null) {
-      this.turnAt = this.clock.mono()
-      this.shared.batch.tell(this)
-    }
-    return this.turnAt
   }
 
   private listOf({ key }: Origin): Connection[] {
