@@ -15,7 +15,8 @@
  *   So a reader that passes chunks on unchanged can use the scanner to look only, and one that patches can replace a frame's bytes.
  * - A frame that lies in one chunk is looked at in place; only the incomplete frame at a chunk's end is copied, once, and its
  *   bytes are never searched twice, so a frame of many chunks costs linear time.
- * - Every array given out is a view that stays valid: no buffer is used again. Nothing here throws on any input.
+ * - Every array given out is a view that stays valid (`tail()` alone only until more is fed): no buffer is used again. Nothing
+ *   here throws on any input.
  */
 
 const LF = 0x0a
@@ -31,6 +32,9 @@ const PIECE = 4096
 const LEAST_PIECE = 256
 /** Least number of bytes that a first buffer is made for. With its room to grow it stays below the size (1,000 bytes) from which on Bun 1.4.5 asks malloc. */
 const FIRST = 480
+
+/** From this size on a buffer that grew too small is given back at once: it would wait for a full collection, which no young garbage brings about. */
+const LARGE = 1024 * 1024
 
 /** Default bound of one frame: an event may carry an image of tens of MB as base64. */
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -64,7 +68,7 @@ export class SseScanner {
   /** First byte of `chunk` that is not in `carry`; meaningful while `carry` is in use. */
   private taken = 0
   /** Owns the bytes of a frame that spans chunks, with room to grow; null while frames lie in `chunk`. */
-  private carry: Uint8Array | null = null
+  private carry: Uint8Array<ArrayBuffer> | null = null
   private line = 0
   /** First byte not yet searched for a line end. */
   private searched = 0
@@ -138,7 +142,7 @@ export class SseScanner {
     this.enter(this.chunk, at)
   }
 
-  /** The bytes of the incomplete frame at the end of the input, after `next()` returned false. */
+  /** The bytes of the incomplete frame at the end of the input, after `next()` returned false and until the next `feed()`. */
   tail(): Uint8Array {
     return this.carry === null ? NONE : this.bytes
   }
@@ -333,9 +337,10 @@ export class SseScanner {
       return false
     }
     if (carry.length < had + piece) {
-      carry = new Uint8Array(this.room(had + piece))
-      carry.set(this.bytes)
-      this.carry = carry
+      const grown = new Uint8Array(this.room(had + piece))
+      grown.set(this.bytes)
+      giveBack(carry)
+      this.carry = carry = grown
     }
     carry.set(chunk.subarray(this.taken, this.taken + piece), had)
     this.taken += piece
@@ -352,6 +357,7 @@ export class SseScanner {
   private overflow(): false {
     this.overflowed = true
     this.chunk = NONE
+    if (this.carry !== null) giveBack(this.carry)
     this.carry = null
     this.complete = false
     this.inFrame = false
@@ -360,6 +366,11 @@ export class SseScanner {
     this.enter(NONE, 0)
     return false
   }
+}
+
+/** Frees the buffer of an incomplete frame, of which nothing was given out: its arrays are empty from here on. */
+function giveBack(carry: Uint8Array<ArrayBuffer>): void {
+  if (carry.length >= LARGE) carry.buffer.transfer(0)
 }
 
 /** As text; malformed UTF-8 becomes U+FFFD. */
