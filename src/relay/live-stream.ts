@@ -1,6 +1,7 @@
 import type { Log } from "../observe/ports.ts"
+import { flow } from "./flow.ts"
 import { brokenAnswer } from "./network.ts"
-import type { ChunkReader, Failure, Framer, RequestRecord } from "./ports.ts"
+import type { ChunkReader, Failure, Framer, Receiver, RequestRecord } from "./ports.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
 /** Silence towards the client after which a keep-alive frame is sent, in milliseconds. */
@@ -46,7 +47,7 @@ export interface StreamParts {
  * However the upstream ends, the client gets a protocol-true end from the framer and a clean close. It ends exactly once: by
  * the upstream's end, its fault, its silence, the client's leaving, or the relay's stop.
  */
-export class LiveStream implements Ticking {
+export class LiveStream implements Ticking, Receiver {
   place = -1
   private sink: Sink | null = null
   private over = false
@@ -58,6 +59,8 @@ export class LiveStream implements Ticking {
   private bytes = 0
   /** The framer's last bytes, when the stream ended before the server asked for its body. */
   private unsent: Uint8Array | null = null
+  /** Ends what `pump` returned. */
+  private closed: (() => void) | null = null
   /** What was read before the commit and is not written yet. */
   private readonly held: Uint8Array[]
   private pending: Peeked["pending"]
@@ -118,8 +121,8 @@ export class LiveStream implements Ticking {
     void this.cancelUpstream()
   }
 
+  /** The server asks for the body; what this returns keeps the client's stream open. */
   private async pump(sink: Sink): Promise<void> {
-    const { reader, framer, ticker } = this.parts
     this.sink = sink
     if (this.over) {
       this.writeHeld()
@@ -127,34 +130,56 @@ export class LiveStream implements Ticking {
       sink.close()
       return
     }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.closed = resolve
+    this.goOn()
+    return promise
+  }
+
+  /** What was held back first, then what comes, for as long as the client takes it. */
+  private goOn(): void {
+    if (this.over) return
     try {
       for (let bytes = this.held.shift(); bytes !== undefined; bytes = this.held.shift()) {
-        const taken = this.write(bytes)
-        if (typeof taken !== "number") await this.caughtUp(taken)
-      }
-      if (this.over) return
-      if (this.endedInPeek) return this.finish("complete", null, null)
-      while (!this.over) {
-        const { done, value } = await (this.pending ?? reader.read())
-        this.pending = null
-        if (this.over) return
-        if (done) return this.finish("complete", null, null)
-        this.upstreamAt = ticker.now
-        const out = framer.push(value)
-        if (out !== null) {
-          const taken = this.write(out)
-          if (typeof taken !== "number") await this.caughtUp(taken)
-        }
-        this.noteDone()
+        if (!this.given(bytes)) return
       }
     } catch (error) {
-      if (this.over) return
-      const fault = brokenAnswer(error)
-      if (framer.phase === "done") this.finish("complete", null, null)
-      else if (framer.whole === true) this.finish("complete", fault, null)
-      else this.finish("cut", fault, fault)
-      await this.cancelUpstream()
+      this.broke(error)
     }
+    if (this.over) return
+    const { pending } = this
+    this.pending = null
+    if (this.endedInPeek) this.finish("complete", null, null)
+    else void flow(this.parts.reader, this, pending)
+  }
+
+  take(value: Uint8Array): boolean {
+    if (this.over) return false
+    const { framer, ticker } = this.parts
+    this.upstreamAt = ticker.now
+    try {
+      const out = framer.push(value)
+      const more = out === null || this.given(out)
+      this.noteDone()
+      return more
+    } catch (error) {
+      this.broke(error)
+      return false
+    }
+  }
+
+  ended(): void {
+    if (!this.over) this.finish("complete", null, null)
+  }
+
+  broke(error: unknown): void {
+    if (this.over) return
+    const { framer } = this.parts
+    const fault = brokenAnswer(error)
+    if (framer.phase === "done") this.finish("complete", null, null)
+    else if (framer.whole === true) this.finish("complete", fault, null)
+    else this.finish("cut", fault, fault)
+    void this.cancelUpstream()
   }
 
   /** The terminal event came: the upstream has a little time left to end by itself, so that its connection can be used again. */
@@ -175,12 +200,22 @@ export class LiveStream implements Ticking {
     for (const bytes of this.held.splice(0)) this.write(bytes)
   }
 
-  private async caughtUp(taken: Promise<number>): Promise<void> {
+  /** Writes it. False: the client is behind, and what follows must wait until it has caught up. */
+  private given(bytes: Uint8Array): boolean {
+    const taken = this.write(bytes)
+    if (typeof taken === "number") return true
     this.clientBehind = true
-    await taken
+    void taken.then(this.caughtUp, this.broken)
+    return false
+  }
+
+  private readonly caughtUp = (): void => {
     this.clientBehind = false
     this.upstreamAt = this.parts.ticker.now
+    this.goOn()
   }
+
+  private readonly broken = (error: unknown): void => this.broke(error)
 
   /**
    * Ends the client's stream. `tell` goes to the framer: why the upstream's part ended, null for a clean EOF, which may still
@@ -202,6 +237,7 @@ export class LiveStream implements Ticking {
       log.error("stream_end_failed", { error: describe(error) })
       this.sink?.close()
     }
+    this.closed?.()
     const short = end === "complete" && framer.incomplete
     onEnd(short ? { end: "cut", fault: ENDED_EARLY, bytes: this.bytes } : { end, fault, bytes: this.bytes })
   }

@@ -17,10 +17,22 @@ export type Chunk =
   | { readonly done: false; readonly value: Uint8Array }
   | { readonly done: true; readonly value?: Uint8Array | undefined }
 
+/** Whom chunks are given to as they come. Must not throw. */
+export interface Receiver {
+  /** @returns whether the next one may follow; after false none does until it is asked for again */
+  take(value: Uint8Array): boolean
+  /** That was all. */
+  ended(): void
+  /** @param error what broke the body */
+  broke(error: unknown): void
+}
+
 /** Reads a body piece by piece; a `ReadableStreamDefaultReader` is one. */
 export interface ChunkReader {
   /** One at a time. Rejects with what broke the body. */
   read(): Promise<Chunk>
+  /** Gives what comes to a receiver, without a promise for each chunk; never while a `read` is pending. */
+  flow?(receiver: Receiver): void
   /** Nobody wants the rest. */
   cancel(): Promise<void>
 }

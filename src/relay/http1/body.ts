@@ -1,4 +1,4 @@
-import type { AnswerBody, Chunk, ChunkReader } from "../ports.ts"
+import type { AnswerBody, Chunk, ChunkReader, Receiver } from "../ports.ts"
 import type { Batch, Due } from "./batch.ts"
 
 /** Bytes that may lie here unread before the upstream is held back. */
@@ -19,7 +19,7 @@ export interface Source {
 const END: Chunk = { done: true, value: undefined }
 
 /**
- * An answer's body: chunks lie in a queue until somebody asks for them; who waits is told at the end of the turn. When that is full the
+ * An answer's body: chunks lie in a queue until somebody asks for them; who waits gets them at the end of the turn. When that is full the
  * connection is not read any more, so that a slow client holds the upstream back.
  */
 export class Body implements AnswerBody, ChunkReader, Due {
@@ -29,6 +29,7 @@ export class Body implements AnswerBody, ChunkReader, Due {
   private state: "open" | "ended" | "failed" = "open"
   private error: unknown = null
   private waiter: PromiseWithResolvers<Chunk> | null = null
+  private receiver: Receiver | null = null
   /** The batch has been asked for `due`. */
   private told = false
 
@@ -51,10 +52,16 @@ export class Body implements AnswerBody, ChunkReader, Due {
     return this.waiter.promise
   }
 
-  /** The turn that brought something for the waiting reader ends. */
+  flow(receiver: Receiver): void {
+    this.receiver = receiver
+    this.due()
+  }
+
+  /** The turn that brought something for whoever waits ends. */
   due(): void {
     const { waiter } = this
     this.told = false
+    if (this.receiver !== null) this.deliver()
     if (waiter === null) return
     const value = this.take()
     if (value === null && this.state === "open") return
@@ -66,6 +73,7 @@ export class Body implements AnswerBody, ChunkReader, Due {
 
   /** The rest is dropped; a connection that has not brought it yet ends. */
   cancel(): Promise<void> {
+    this.receiver = null
     this.queue.length = 0
     this.queued = 0
     if (this.state === "open") {
@@ -101,7 +109,7 @@ export class Body implements AnswerBody, ChunkReader, Due {
     if (this.state !== "open") return
     this.queue.push(value)
     this.queued += value.length
-    if (this.waiter !== null) {
+    if (this.isAwaited) {
       if (value.length < LARGE_BYTES) this.tell()
       else this.due()
     }
@@ -113,14 +121,33 @@ export class Body implements AnswerBody, ChunkReader, Due {
   end(): void {
     if (this.state !== "open") return
     this.state = "ended"
-    if (this.waiter !== null) this.tell()
+    if (this.isAwaited) this.tell()
   }
 
   fail(error: unknown): void {
     if (this.state !== "open") return
     this.state = "failed"
     this.error = error
-    if (this.waiter !== null) this.tell()
+    if (this.isAwaited) this.tell()
+  }
+
+  private get isAwaited(): boolean {
+    return this.waiter !== null || this.receiver !== null
+  }
+
+  /** Until the queue is empty, or the receiver has enough. */
+  private deliver(): void {
+    for (let { receiver } = this; receiver !== null; receiver = this.receiver) {
+      const value = this.take()
+      if (value !== null) {
+        if (!receiver.take(value)) this.receiver = null
+      } else {
+        if (this.state === "open") return
+        this.receiver = null
+        if (this.state === "failed") receiver.broke(this.error)
+        else receiver.ended()
+      }
+    }
   }
 
   private tell(): void {
