@@ -159,9 +159,9 @@ export class LiveStream implements Ticking, Receiver {
     this.upstreamAt = ticker.now
     try {
       const out = framer.push(value)
-      const more = out === null || this.given(out)
+      if (out !== null && !this.given(out)) return false
       this.noteDone()
-      return more
+      return true
     } catch (error) {
       this.broke(error)
       return false
@@ -212,6 +212,7 @@ export class LiveStream implements Ticking, Receiver {
   private readonly caughtUp = (): void => {
     this.clientBehind = false
     this.upstreamAt = this.parts.ticker.now
+    this.noteDone()
     this.goOn()
   }
 

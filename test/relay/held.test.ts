@@ -82,3 +82,29 @@ describe("what was held back before the commit", () => {
     expect(b.requests).toMatchObject([{ end: "cut" }])
   })
 })
+
+test("the grace after the last event begins when the client has taken that", async () => {
+  const time = handTime()
+  // In one piece with the last event, and more than the socket holds: it is on its way while the client is behind.
+  const large = event("text", { fill: "x".repeat(400_000) })
+  const b = bench({
+    time,
+    settings: { idleTimeoutMs: 3_600_000 },
+    script: async (exchange) => {
+      await exchange.head(200)
+      await exchange.chunk(TEXT)
+      await Bun.sleep(50)
+      await exchange.chunk(large + END)
+    },
+  })
+  await using client = await stalled(b)
+  await time.pass(30_000)
+  expect(b.requests).toBeEmpty()
+  const text = client.read()
+  for (let i = 0; b.requests.length === 0 && i < 100; i++) {
+    await Bun.sleep(10)
+    await time.pass(500)
+  }
+  expect(bodyOf(await text).trimEnd()).toEndWith(END.trimEnd())
+  expect(b.requests).toMatchObject([{ end: "complete", bytes: (TEXT + large + END).length }])
+})
