@@ -30,8 +30,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 /** Header fields by name, in lower case; a list only for `set-cookie`. */
 export type HeaderFields = Readonly<Record<string, string | readonly string[]>>
 
-/** Copies the allowed headers of `from` into `to` (a new `Headers` by default), and returns that. */
-export type HeaderFilter = (from: HeaderFields, to?: Headers) => Headers
+/** The allowed headers of `from` beside `ours`, which are not written to, and given back themselves where nothing passes. */
+export type HeaderFilter = (from: HeaderFields, ours?: Headers) => Headers
 
 /**
  * Compiles a table. Headers that the message's own `Connection` header names do not pass either, whatever the table says: they
@@ -41,19 +41,24 @@ export function headerFilter(rules: readonly HeaderRule[]): HeaderFilter {
   const passable = rules.filter(({ name }) => !HOP_BY_HOP.has(name))
   const exact = passable.filter(({ name }) => !name.endsWith("*")).map(({ name, as }) => ({ name, as: as ?? name }))
   const prefixes = passable.filter(({ name }) => name.endsWith("*")).map(({ name }) => name.slice(0, -1))
-  return (from, to = new Headers()) => {
+  return (from, ours = new Headers()) => {
     const named = connectionNamed(from.connection)
+    let to: Headers | null = null
     for (const { name, as } of exact) {
       const value = from[name]
-      if (typeof value === "string" && !named.has(name)) to.set(as, value)
+      if (typeof value !== "string" || named.has(name)) continue
+      to ??= new Headers(ours)
+      to.set(as, value)
     }
-    if (prefixes.length === 0) return to
+    if (prefixes.length === 0) return to ?? ours
     for (const name in from) {
       if (!hasPrefix(name, prefixes) || HOP_BY_HOP.has(name) || named.has(name)) continue
       const value = from[name]
-      if (typeof value === "string") to.set(name, value)
+      if (typeof value !== "string") continue
+      to ??= new Headers(ours)
+      to.set(name, value)
     }
-    return to
+    return to ?? ours
   }
 }
 

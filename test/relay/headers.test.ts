@@ -42,12 +42,14 @@ describe("the header filter", () => {
     })
   })
 
-  test("adds to headers that are there, and keeps ours unless the table replaces them", () => {
+  test("puts them beside ours, which stay as they are, and replaces what the table lets replace", () => {
     const ours = new Headers({ "content-type": "text/event-stream", "x-kept": "ours" })
-    expect(Object.fromEntries(filter({ "x-kept": "theirs", "content-type": "x" }, ours))).toEqual({
-      "content-type": "text/event-stream",
-      "x-kept": "theirs",
-    })
+    for (const theirs of [{ "x-kept": "theirs" }, { "x-kept": "theirs", "x-family-a": "1" }]) {
+      const both = filter({ ...theirs, "content-type": "x" }, ours)
+      expect(Object.fromEntries(both)).toEqual({ "content-type": "text/event-stream", ...theirs })
+    }
+    expect(filter({ "content-type": "x", "x-other": "y" }, ours)).toBe(ours)
+    expect(Object.fromEntries(ours)).toEqual({ "content-type": "text/event-stream", "x-kept": "ours" })
   })
 
   test("gives out no name that is not in the table, whatever comes", () => {

@@ -167,14 +167,17 @@ export class Upstream {
   }
 }
 
-/** Of each kind of answer; copied for each one, which costs a quarter of making them. */
-const UNBUFFERED = { "cache-control": "no-cache", "x-accel-buffering": "no" }
-const STREAM_HEADERS = new Headers({ ...UNBUFFERED, "content-type": "text/event-stream; charset=utf-8" })
-const JSON_HEADERS = new Headers({ ...UNBUFFERED, "content-type": "application/json" })
+/** Proxies in between must not hold a stream back. */
+const STREAM_HEADERS = new Headers({
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no",
+})
+const JSON_HEADERS = new Headers({ "content-type": "application/json" })
 
-/** The backend's headers that the client may see, and what a stream needs of proxies in between. */
+/** The backend's headers that the client may see, beside ours. Not to be written to. */
 export function answerHeaders(upstream: HeaderFields, stream: boolean): Headers {
-  return toClient(upstream, new Headers(stream ? STREAM_HEADERS : JSON_HEADERS))
+  return toClient(upstream, stream ? STREAM_HEADERS : JSON_HEADERS)
 }
 
 function isSendable(value: string, max: number): boolean {
