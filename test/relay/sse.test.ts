@@ -214,6 +214,32 @@ describe("the SSE scanner", () => {
     expect(scanner.text()).toBe("next")
   })
 
+  test("gives a large frame's buffer back when it grows out of it, or beyond the bound, and keeps what it gave out", () => {
+    const bound = 8 * 1024 * 1024
+    const scanner = new SseScanner(bound)
+    const feed = (length: number): void => {
+      scanner.feed(new Uint8Array(length).fill(0x61))
+      expect(scanner.next()).toBe(false)
+    }
+    scanner.feed(encoder.encode("data: "))
+    expect(scanner.next()).toBe(false)
+    feed(2 * 1024 * 1024)
+    const outgrown = scanner.tail()
+    feed(4 * 1024 * 1024)
+    expect(outgrown.length).toBe(0)
+    scanner.feed(encoder.encode("\n\ndata: "))
+    expect(scanner.next()).toBe(true)
+    const whole = scanner.data()
+    expect(scanner.next()).toBe(false)
+    feed(bound - 1024)
+    const last = scanner.tail()
+    feed(2048)
+    expect(scanner.overflowed).toBe(true)
+    expect(last.length).toBe(0)
+    expect(whole.length).toBe(6 * 1024 * 1024)
+    expect(whole.every((byte) => byte === 0x61)).toBe(true)
+  })
+
   test("refuses a chunk while the one before has frames left", () => {
     const scanner = new SseScanner()
     scanner.feed(encoder.encode("data: 1\n\ndata: 2\n\n"))
