@@ -31,7 +31,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 export type HeaderFields = Readonly<Record<string, string | readonly string[]>>
 
 /** The allowed headers of `from` beside `ours`, which are not written to, and given back themselves where nothing passes. */
-export type HeaderFilter = (from: HeaderFields, ours?: Headers) => Headers
+export type HeaderFilter = (from: HeaderFields, ours: Headers) => Headers
 
 /**
  * Compiles a table. Headers that the message's own `Connection` header names do not pass either, whatever the table says: they
@@ -41,7 +41,7 @@ export function headerFilter(rules: readonly HeaderRule[]): HeaderFilter {
   const passable = rules.filter(({ name }) => !HOP_BY_HOP.has(name))
   const exact = passable.filter(({ name }) => !name.endsWith("*")).map(({ name, as }) => ({ name, as: as ?? name }))
   const prefixes = passable.filter(({ name }) => name.endsWith("*")).map(({ name }) => name.slice(0, -1))
-  return (from, ours = new Headers()) => {
+  return (from, ours) => {
     const named = connectionNamed(from.connection)
     let to: Headers | null = null
     for (const { name, as } of exact) {
