@@ -13,7 +13,7 @@ import { createMetrics } from "./observe/metrics.ts"
 import { createCodex } from "./providers/codex/index.ts"
 import { createGeminicli } from "./providers/geminicli/index.ts"
 import { createUpstreams } from "./relay/fetcher.ts"
-import type { CallBase, Recorder } from "./relay/ports.ts"
+import type { CallBase } from "./relay/ports.ts"
 import { createRecorder } from "./relay/recorder.ts"
 import { createRelay } from "./relay/relay.ts"
 import { createPool } from "./scheduler/actor.ts"
@@ -65,14 +65,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
   })
   const metrics = createMetrics({ version: deps.version, clock, timers, ready: () => store.trouble() === null })
   const usage = new UsageTotals(store.usage, { clock, timers, log })
-  const records = createRecorder({ log, metrics, usage, clock })
-  const recorder: Recorder = {
-    attempt: (record) => records.attempt(record),
-    finish(record) {
-      edge.ended(record.inbound)
-      records.finish(record)
-    },
-  }
+  const recorder = createRecorder({ log, metrics, usage, clock })
 
   function compose<S extends Config["providers"][keyof Config["providers"]], C extends CallBase>(
     pick: (config: Config) => S,
@@ -183,10 +176,15 @@ export async function startApp(deps: AppDeps): Promise<App> {
     reload,
     access: (entry) => {
       logAccess(log, entry)
-      const rejection = rejectionOf(entry.status)
-      if (rejection !== null) metrics.rejected(rejection)
+      rejected(entry.status)
     },
+    refused: rejected,
   })
+
+  function rejected(status: number): void {
+    const rejection = rejectionOf(status)
+    if (rejection !== null) metrics.rejected(rejection)
+  }
 
   async function close(): Promise<void> {
     await Promise.all(pools.map((pool) => pool.close(REFRESH_GRACE_MS)))

@@ -5,6 +5,7 @@ import { Type } from "@sinclair/typebox"
 import type { Config, ProviderSettings } from "../config/types.ts"
 import { Listener } from "../http/listener.ts"
 import { PortError } from "../http/port-error.ts"
+import { systemClock, systemTimers } from "../observe/clock.ts"
 import { escapeControls } from "../observe/escape.ts"
 import {
   clockFinding,
@@ -91,7 +92,14 @@ export async function checkServer(
 /** Whether the server could listen: it is tried for a moment. */
 async function freePort({ basic }: Config): Promise<Finding> {
   const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
-  const listener = new Listener(() => new Response(null, { status: 503 }), silent)
+  const handle = () => new Response(null, { status: 503 })
+  const listener = new Listener({
+    clock: systemClock,
+    timers: systemTimers,
+    log: silent,
+    handle,
+    refused: () => undefined,
+  })
   try {
     const { port } = listener.listen(basic.listenAddr, basic.listenPort)
     await listener.stop(true)

@@ -1,5 +1,8 @@
 import { BlockList, isIP } from "node:net"
 
+/** Address of those that have none. */
+export const UNKNOWN = "unknown"
+
 /** An address as it is compared, counted and logged: IPv4 carried in IPv6 is IPv4, zone ids and brackets are dropped. */
 export function plainAddress(raw: string): string | null {
   let text = raw.trim()

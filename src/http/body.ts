@@ -1,12 +1,13 @@
+import type { HeaderReader } from "../relay/ports.ts"
 import { codingOf, decode } from "./coding.ts"
 import { isTooDeep } from "./nesting.ts"
-import { HttpError } from "./ports.ts"
+import { type ClientRequest, HttpError } from "./ports.ts"
 
 /** Largest request body in bytes, counted after decoding. */
 export const BODY_LIMIT = 30 * 1024 * 1024
 
 /** Bytes that a request declares, null when it does not say (chunked). */
-export function declaredLength(headers: Headers): number | null {
+export function declaredLength(headers: HeaderReader): number | null {
   const length = headers.get("content-length")
   if (length !== null) return Number(length)
   return headers.has("transfer-encoding") ? null : 0
@@ -25,13 +26,17 @@ export interface Receiver {
  * @param limit largest size in bytes, before and after decoding
  * @throws HttpError too_large, unsupported_media, bad_request (damaged, or the client stopped sending)
  */
-export async function readBody(request: Request, limit: number = BODY_LIMIT, receiver?: Receiver): Promise<Uint8Array> {
+export async function readBody(
+  request: ClientRequest,
+  limit: number = BODY_LIMIT,
+  receiver?: Receiver,
+): Promise<Uint8Array> {
   const { headers } = request
   const encoding = headers.get("content-encoding")
   const coding = encoding === null ? null : codingOf(encoding)
   const declared = headers.get("content-length")
   if (declared !== null && Number(declared) > limit) throw tooLarge()
-  let bytes: Uint8Array<ArrayBuffer>
+  let bytes: Uint8Array
   try {
     // With a declared length the server itself stops there, and one buffer is half as dear as a stream (platform spec 4.5).
     bytes = await (declared === null ? collect(request, limit) : request.bytes())
@@ -42,7 +47,7 @@ export async function readBody(request: Request, limit: number = BODY_LIMIT, rec
   return coding === null ? bytes : decode(bytes, coding, limit)
 }
 
-async function collect(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+async function collect(request: ClientRequest, limit: number): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array(0)
   const reader = request.body.getReader()
   const chunks: Uint8Array[] = []
@@ -106,7 +111,7 @@ export function member(object: Readonly<Record<string, unknown>>, name: string):
 }
 
 /** Whether a request's content type is JSON, or not stated. */
-export function saysJson(headers: Headers): boolean {
+export function saysJson(headers: HeaderReader): boolean {
   const type = headers.get("content-type")
   return type === null || /^\s*application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)
 }

@@ -88,7 +88,7 @@ export class BrowserLogin {
           message: "a key in the query string is not accepted from another site",
         })
       }
-      await guard.admit(presented.key, guard.address(visit.request, visit.wire), "operator")
+      await guard.admit(presented.key, guard.address(visit.request), "operator")
     }
     const { url, cookie } = await this.#begin(visit, visit.query)
     return new Response(null, {
@@ -156,7 +156,7 @@ export class BrowserLogin {
     const { config, guard, logins, module, target } = this.#deps
     const { url, cookie } = await logins.begin(target, {
       kind: "browser",
-      address: guard.address(visit.request, visit.wire),
+      address: guard.address(visit.request),
       account: module.seedAccount(Object.fromEntries(hints)),
       redirectUri: () => this.#deps.redirectUri(visit),
     })
@@ -170,7 +170,6 @@ export class BrowserLogin {
   }
 
   async #finish(visit: Visit, login: Login, code: string): Promise<Response> {
-    visit.lift()
     const { logins, target } = this.#deps
     if (!logins.finish(target, login, code)) return this.#refuse(visit, REFUSED.missing)
     const response = this.#tell(visit, await logins.result(login, PATIENCE_MS))
@@ -226,7 +225,7 @@ export class BrowserLogin {
   ): Promise<Response | null> {
     const { guard } = this.#deps
     try {
-      await guard.admit(form.get("key") ?? "", guard.address(visit.request, visit.wire), "operator")
+      await guard.admit(form.get("key") ?? "", guard.address(visit.request), "operator")
       return null
     } catch (error) {
       if (!(error instanceof HttpError) || !acceptsHtml(visit.request.headers)) throw error

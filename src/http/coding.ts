@@ -38,15 +38,21 @@ export function codingOf(header: string | null): Coding | null {
  * @param limit largest decoded size in bytes
  * @throws HttpError too_large beyond the limit, bad_request for data that is damaged, cut short or not in that coding
  */
-export async function decode(body: Uint8Array<ArrayBuffer>, coding: Coding, limit: number): Promise<Uint8Array> {
+export async function decode(body: Uint8Array, coding: Coding, limit: number): Promise<Uint8Array> {
   try {
     // Loaded with the first body that needs one: the runtime's zlib would cost each start 2 milliseconds.
     const { DECODERS } = await import("./decoders.ts")
-    return await DECODERS[coding](body, limit)
+    return await DECODERS[coding](unshared(body), limit)
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
       throw new HttpError({ kind: "too_large", message: "request body too large" })
     }
     throw new HttpError({ kind: "bad_request", message: `the request body is not valid ${coding} data` })
   }
+}
+
+/** Bytes as the decoders want them typed: a view of the same memory, unless that is shared between threads. */
+function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, length } = bytes
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, length) : new Uint8Array(bytes)
 }

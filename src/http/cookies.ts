@@ -1,5 +1,7 @@
+import type { HeaderReader } from "../relay/ports.ts"
+
 /** The value of a cookie, or null. Of several with one name the first counts (RFC 6265, 5.4: the most specific comes first). */
-export function cookieValue(headers: Headers, name: string): string | null {
+export function cookieValue(headers: HeaderReader, name: string): string | null {
   const header = headers.get("cookie")
   if (header === null) return null
   for (const pair of header.split(";")) {

@@ -1,17 +1,24 @@
 import type { Config } from "../config/types.ts"
 import type { Clock, Live } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
+import { Reply } from "../relay/reply.ts"
 import { limitKey, TrustedProxies } from "./address.ts"
 import { ENDED_EARLY } from "./body.ts"
 import { faultResponse } from "./faults.ts"
 import { type KeyHolder, Keyring, presentedKey } from "./keys.ts"
 import { MinuteCounter } from "./limits.ts"
-import { type EdgeFault, type ErrorShape, HttpError, type Principal, type Taking } from "./ports.ts"
+import {
+  type Answered,
+  type ClientRequest,
+  type EdgeFault,
+  type ErrorShape,
+  HttpError,
+  type Principal,
+  type Taking,
+} from "./ports.ts"
 import { RequestIds } from "./request-id.ts"
 import { fromElsewhere } from "./site.ts"
-import { type Target, targetOf } from "./target.ts"
 import { NOBODY, Visit } from "./visit.ts"
-import type { Wire } from "./wire.ts"
 
 /** Wrong keys a minute and address before they are answered 429; a right key is never refused (DESIGN section 9). */
 const WRONG_KEYS_PER_MINUTE = 60
@@ -43,7 +50,7 @@ export interface AccessEntry {
   readonly userAgent: string
 }
 
-export type Handler = (visit: Visit) => Response | Promise<Response>
+export type Handler = (visit: Visit) => Answered | Promise<Answered>
 
 export interface GuardDeps {
   readonly config: Live<Config>
@@ -71,20 +78,8 @@ export class Guard {
   }
 
   /** Serves one request. Never rejects, never throws. Synchronous as far as the handler is. */
-  serve(
-    request: Request,
-    wire: Wire,
-    endpoint: Endpoint,
-    handler: Handler,
-    target: Target = targetOf(request.url) ?? NOWHERE,
-  ): Response | Promise<Response> {
-    const visit = new Visit(
-      request,
-      target,
-      this.#ids.of(request.headers.get("x-request-id")),
-      this.#deps.clock.mono(),
-      wire,
-    )
+  serve(request: ClientRequest, endpoint: Endpoint, handler: Handler): Answered | Promise<Answered> {
+    const visit = new Visit(request, this.#ids.of(request.headers.get("x-request-id")), this.#deps.clock.mono())
     const error = this.#examine(visit, endpoint)
     if (error instanceof Promise) return error.then((late) => this.#enter(late, visit, endpoint, handler))
     return this.#enter(error, visit, endpoint, handler)
@@ -92,14 +87,14 @@ export class Guard {
 
   /** Why the request may not enter, or null; then the visit has its key's holder. Waits only to count against a limit. */
   #examine(visit: Visit, { access, always }: Endpoint): HttpError | null | Promise<HttpError | null> {
-    const { request, target, wire, inbound } = visit
+    const { request, inbound } = visit
     if (always !== true && this.#deps.draining()) return DRAINING
     if (access === "open") return null
     this.#reload()
-    const presented = presentedKey(request.headers, target.query)
+    const presented = presentedKey(request.headers, request.target.query)
     if (presented === null) return new HttpError({ kind: "unauthorized", message: "Missing API key" })
     const holder = this.#keyring.holder(presented.key, this.#deps.clock)
-    if (holder === null) return this.#wrongKey(this.address(request, wire))
+    if (holder === null) return this.#wrongKey(this.address(request))
     const barred = bar(holder, access)
     if (barred !== null) return barred
     if (access !== "client" && presented.from === "query" && fromElsewhere(request.headers)) return FOREIGN
@@ -112,15 +107,13 @@ export class Guard {
   #enter(
     error: HttpError | null,
     visit: Visit,
-    { access, shape, finished }: Endpoint,
+    { shape, finished }: Endpoint,
     handler: Handler,
-  ): Response | Promise<Response> {
+  ): Answered | Promise<Answered> {
     if (error !== null) return this.#fail(error, visit, shape)
     try {
-      // An open endpoint gets no more time to send its request than anybody.
-      if (access !== "open" && visit.received) visit.lift()
       const answer = handler(visit)
-      if (answer instanceof Response) return this.#finish(answer, visit)
+      if (!(answer instanceof Promise)) return this.#finish(answer, visit)
       return finished === true ? answer : this.#await(answer, visit, shape)
     } catch (thrown) {
       return this.#fail(thrown, visit, shape)
@@ -128,21 +121,22 @@ export class Guard {
   }
 
   /** What an endpoint that is `finished` does: `handler` sees the head, and what it returns gets the body. Never rejects. */
-  async receive(visit: Visit, shape: ErrorShape, handler: (visit: Visit) => Taking | Response): Promise<Response> {
+  async receive(visit: Visit, shape: ErrorShape, handler: (visit: Visit) => Taking | Answered): Promise<Answered> {
     let told = shape
     try {
       const taking = handler(visit)
-      if (taking instanceof Response) return this.#finish(taking, visit)
+      if (!("take" in taking)) return this.#finish(taking, visit)
       told = taking.shape ?? shape
-      const body = await visit.bareBody()
-      visit.arrived()
+      const coming = visit.bareBody()
+      const body = coming instanceof Promise ? await coming : coming
+      visit.receivedAll()
       return this.#finish(await taking.take(body), visit)
     } catch (error) {
       return this.#fail(error, visit, told)
     }
   }
 
-  async #await(answer: Promise<Response>, visit: Visit, shape: ErrorShape): Promise<Response> {
+  async #await(answer: Promise<Answered>, visit: Visit, shape: ErrorShape): Promise<Answered> {
     try {
       return this.#finish(await answer, visit)
     } catch (error) {
@@ -164,10 +158,9 @@ export class Guard {
   }
 
   /** The client's address, X-Forwarded-For considered where a trusted proxy sent it. */
-  address(request: Request, wire: Wire): string {
+  address({ address, headers }: ClientRequest): string {
     this.#reload()
-    const peer = wire.peer(request)
-    return this.#proxies.any ? this.#proxies.client(peer, request.headers.get("x-forwarded-for")) : peer
+    return this.#proxies.any ? this.#proxies.client(address, headers.get("x-forwarded-for")) : address
   }
 
   #reload(): void {
@@ -198,7 +191,7 @@ export class Guard {
     })
   }
 
-  #fail(error: unknown, visit: Visit, shape: ErrorShape): Response {
+  #fail(error: unknown, visit: Visit, shape: ErrorShape): Answered {
     const fault = error instanceof HttpError ? error.fault : visit.cut ? ENDED_EARLY : null
     if (fault !== null) return this.#finish(faultResponse(fault, shape), visit, fault.kind)
     this.#deps.log.error("request failed by a defect", {
@@ -210,29 +203,28 @@ export class Guard {
     return this.#finish(faultResponse({ kind: "internal", message }, shape), visit, "internal")
   }
 
-  #finish(answer: Response, visit: Visit, fault: AccessEntry["fault"] = null): Response {
-    const response = named(answer, visit.id)
-    if (visit.burdened) response.headers.set("connection", "close")
+  #finish(answer: Answered, visit: Visit, fault: AccessEntry["fault"] = null): Answered {
+    const told = answer instanceof Reply ? answer : named(answer, visit.id)
+    if (told instanceof Reply) told.set("x-request-id", visit.id)
+    if (visit.burdened) endWith(told)
     const { inbound, request } = visit
     visit.settle()
     if (!inbound.relayed) {
       this.#deps.access({
         method: inbound.method,
         path: visit.path,
-        status: response.status,
+        status: told.status,
         fault,
         ms: this.#deps.clock.mono() - inbound.startedAt,
         requestId: visit.id,
         principal: visit.principal === NOBODY ? null : visit.principal.name,
-        address: this.address(request, visit.wire),
+        address: this.address(request),
         userAgent: inbound.userAgent,
       })
     }
-    return response
+    return told
   }
 }
-
-const NOWHERE: Target = { path: "/", query: "" }
 
 const DRAINING = new HttpError({ kind: "draining", message: "Pollux is shutting down; send the request again" })
 
@@ -249,6 +241,12 @@ function bar(holder: KeyHolder, access: Access): HttpError | null {
     return new HttpError({ kind: "forbidden", message: "this needs the admin_key" })
   }
   return null
+}
+
+/** The connection ends with this answer. */
+export function endWith(answer: Answered): void {
+  if (answer instanceof Reply) answer.set("connection", "close")
+  else answer.headers.set("connection", "close")
 }
 
 /** The answer under the request's id. Answers made by `fetch` or `Response.redirect` have headers that cannot be set. */

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto"
 import type { Config } from "../config/types.ts"
 import type { Clock } from "../observe/clock.ts"
+import type { HeaderReader } from "../relay/ports.ts"
 import type { Principal } from "./ports.ts"
 
 /** A principal and what the edge must know of its key beside that. */
@@ -21,7 +22,7 @@ export interface PresentedKey {
  * The key of a request: `x-goog-api-key`, `Authorization: Bearer`, `?key=`. The first one present decides, also when it is empty
  * or wrong; another authorization scheme is not a key.
  */
-export function presentedKey(headers: Headers, query: string): PresentedKey | null {
+export function presentedKey(headers: HeaderReader, query: string): PresentedKey | null {
   const own = headers.get("x-goog-api-key")
   if (own !== null) return { key: own, from: "header" }
   const authorization = headers.get("authorization")

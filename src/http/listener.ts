@@ -1,21 +1,70 @@
-import type { Server } from "bun"
+import type { SocketHandler, TCPSocketListener } from "bun"
+import type { Clock, Timers } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
-import { faultResponse, neutralShape } from "./faults.ts"
+import { Batch } from "../relay/http1/batch.ts"
+import { FieldNames } from "../relay/http1/field-names.ts"
+import { Ticker } from "../relay/ticker.ts"
+import type { Incoming } from "./http1/incoming.ts"
+import { type House, Peer } from "./http1/peer.ts"
+import { Press } from "./http1/press.ts"
+import type { Refusal } from "./http1/refusal.ts"
+import { RequestHeads } from "./http1/request-head.ts"
 import { PortError } from "./port-error.ts"
-import { RECEIVE_SECONDS, type Socketed } from "./wire.ts"
+import type { Answered } from "./ports.ts"
+import { randomId } from "./request-id.ts"
 
-/** Bodies are bounded where they are read, with the API's own answer; the server's limit must never come first. */
-const NO_BODY_LIMIT = 2 ** 45
+/** Milliseconds in which a request's body must make progress (checks B8). */
+const RECEIVE_MS = 10_000
+/** After this silence the system asks whether a client is still there, in milliseconds. */
+const PROBE_MS = 30_000
 
-/** The open port. */
-export class Listener {
-  #server: Server<undefined> | null = null
+export interface ListenerDeps {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly log: Log
+  /** Serves a request. Never rejects. */
+  handle(request: Incoming): Answered | Promise<Answered>
+  /** A request was answered that nobody could make out. */
+  refused(status: number): void
+  readonly receiveMs?: number
+}
 
-  constructor(
-    readonly handle: (request: Request, server: Socketed) => Response | Promise<Response>,
-    readonly log: Log,
-    readonly receiveSeconds: number = RECEIVE_SECONDS,
-  ) {}
+/** The open port: HTTP/1.1 on connections of our own (see `docs`), since the runtime's server costs a third of a request. */
+export class Listener implements House {
+  readonly ticker: Ticker
+  readonly batch = new Batch()
+  readonly press = new Press()
+  readonly heads = new RequestHeads(new FieldNames())
+  readonly receiveMs: number
+  closing = false
+
+  /** What sockets tell, for a server of any kind. */
+  readonly sockets: SocketHandler<Peer> = {
+    open: (socket) => {
+      socket.setKeepAlive(true, PROBE_MS)
+      const peer = new Peer(this, socket)
+      socket.data = peer
+      this.#peers.add(peer)
+    },
+    data: ({ data }, bytes) => data.received(bytes),
+    drain: ({ data }) => data.drained(),
+    close: ({ data }) => data.closed(),
+    // It closes by itself.
+    error: () => undefined,
+  }
+
+  readonly #deps: ListenerDeps
+  readonly #peers = new Set<Peer>()
+  #server: TCPSocketListener<Peer> | null = null
+  #date = ""
+  #datedAt = -1
+  #emptied: (() => void) | null = null
+
+  constructor(deps: ListenerDeps) {
+    this.#deps = deps
+    this.ticker = new Ticker(deps.clock, deps.timers)
+    this.receiveMs = deps.receiveMs ?? RECEIVE_MS
+  }
 
   /**
    * @param hostname an address, e.g. `127.0.0.1` or `::`
@@ -24,24 +73,15 @@ export class Listener {
    */
   listen(hostname: string, port: number): { readonly url: string; readonly port: number } {
     try {
-      this.#server = Bun.serve({
+      this.#server = Bun.listen<Peer>({
         hostname,
         port,
-        // A second instance must fail, not share the port in silence (platform spec T11).
-        reusePort: false,
-        idleTimeout: this.receiveSeconds,
-        maxRequestBodySize: NO_BODY_LIMIT,
-        development: false,
-        fetch: (request, server) => this.handle(request, server),
-        error: (error) => {
-          this.log.error("server failed", { error: error.stack ?? error.message })
-          return faultResponse({ kind: "internal", message: "An internal server error occurred." }, neutralShape)
-        },
+        socket: this.sockets,
       })
     } catch (error) {
       throw new PortError(hostname, port, error)
     }
-    const bound = this.#server.port ?? port
+    const bound = this.#server.port
     return { url: `http://${reachable(hostname)}:${bound}`, port: bound }
   }
 
@@ -49,14 +89,56 @@ export class Listener {
     return this.#server?.port ?? null
   }
 
+  /** Requests not yet answered in full. */
   get active(): number {
-    return this.#server?.pendingRequests ?? 0
+    let active = 0
+    for (const peer of this.#peers) if (peer.busy) active++
+    return active
   }
 
+  /** Closes the port. Resolves when all is answered; `force` cuts it off. */
   async stop(force: boolean): Promise<void> {
-    const server = this.#server
+    this.closing = true
+    this.#server?.stop()
     this.#server = null
-    await server?.stop(force)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#emptied = resolve
+    for (const peer of [...this.#peers]) {
+      if (force) peer.terminate()
+      else peer.retire()
+    }
+    if (this.#peers.size > 0) await promise
+  }
+
+  date(): string {
+    const { now } = this.ticker
+    if (now !== this.#datedAt) {
+      this.#datedAt = now
+      this.#date = `date: ${new Date(this.#deps.clock.wall()).toUTCString()}\r\n`
+    }
+    return this.#date
+  }
+
+  handle(request: Incoming): Answered | Promise<Answered> {
+    return this.#deps.handle(request)
+  }
+
+  refused({ status, message }: Refusal, address: string): string {
+    const id = randomId()
+    this.#deps.log.warn("request not understood", { request_id: id, status, reason: message, address })
+    this.#deps.refused(status)
+    return id
+  }
+
+  failed(error: unknown): void {
+    this.#deps.log.error("connection failed by a defect", {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
+  }
+
+  gone(peer: Peer): void {
+    this.#peers.delete(peer)
+    if (this.#peers.size === 0) this.#emptied?.()
   }
 }
 

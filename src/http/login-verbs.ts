@@ -57,7 +57,7 @@ async function begin({ guard, logins, module, target, redirectUri }: LoginVerbDe
   }
   const { login, url } = await logins.begin(target, {
     kind: "key",
-    address: guard.address(visit.request, visit.wire),
+    address: guard.address(visit.request),
     account: module.seedAccount(body),
     redirectUri: () => redirectUri(visit, port),
   })

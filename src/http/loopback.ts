@@ -1,7 +1,5 @@
-import type { Log } from "../observe/ports.ts"
-import { Listener } from "./listener.ts"
+import { Listener, type ListenerDeps } from "./listener.ts"
 import { PortError } from "./port-error.ts"
-import type { Socketed } from "./wire.ts"
 
 /** Both names of loopback: a browser may take `localhost` for either. */
 const FACES = ["127.0.0.1", "::1"] as const
@@ -12,18 +10,12 @@ const FACES = ["127.0.0.1", "::1"] as const
  */
 export class LoopbackPort {
   readonly #ports: readonly number[]
-  readonly #handle: (request: Request, server: Socketed) => Response | Promise<Response>
-  readonly #log: Log
+  readonly #deps: ListenerDeps
   #open: { readonly port: number; readonly listeners: readonly Listener[] } | null = null
 
-  constructor(
-    ports: readonly number[],
-    handle: (request: Request, server: Socketed) => Response | Promise<Response>,
-    log: Log,
-  ) {
+  constructor(ports: readonly number[], deps: ListenerDeps) {
     this.#ports = ports
-    this.#handle = handle
-    this.#log = log
+    this.#deps = deps
   }
 
   /** Opens the first port that is free, if none is open. The port, or null when all are busy. */
@@ -32,7 +24,7 @@ export class LoopbackPort {
     for (const port of this.#ports) {
       const listeners: Listener[] = []
       for (const face of FACES) {
-        const listener = new Listener(this.#handle, this.#log)
+        const listener = new Listener(this.#deps)
         try {
           listener.listen(face, port)
           listeners.push(listener)
@@ -40,15 +32,15 @@ export class LoopbackPort {
           if (!(error instanceof PortError)) throw error
           // Without IPv4 the port is somebody else's; without IPv6 it may just be a machine that has none.
           if (face === "127.0.0.1") break
-          this.#log.debug("login port not open on IPv6", { port, error: error.code })
+          this.#deps.log.debug("login port not open on IPv6", { port, error: error.code })
         }
       }
       if (listeners.length > 0) {
         this.#open = { port, listeners }
-        this.#log.info("login port open", { port })
+        this.#deps.log.info("login port open", { port })
         return port
       }
-      this.#log.warn("login port is busy", { port })
+      this.#deps.log.warn("login port is busy", { port })
     }
     return null
   }
@@ -65,9 +57,9 @@ export class LoopbackPort {
     this.#open = null
     for (const listener of open.listeners) {
       listener.stop(false).catch((error: unknown) => {
-        this.#log.error("login port did not close", { port: open.port, error: String(error) })
+        this.#deps.log.error("login port did not close", { port: open.port, error: String(error) })
       })
     }
-    this.#log.info("login port closed", { port: open.port })
+    this.#deps.log.info("login port closed", { port: open.port })
   }
 }

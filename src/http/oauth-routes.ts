@@ -3,16 +3,14 @@ import type { Clock, Live, Timers } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import { BrowserLogin, forPeople } from "./browser-login.ts"
 import { neutralShape } from "./faults.ts"
-import type { Guard, Handler } from "./guard.ts"
+import { endWith, type Guard, type Handler } from "./guard.ts"
 import { type LoginVerbDeps, loginStatus, loginVerbs } from "./login-verbs.ts"
 import { Logins, type LoginTarget } from "./logins.ts"
 import { LoopbackPort } from "./loopback.ts"
 import { HttpError, type ProviderModule } from "./ports.ts"
 import { redirectOrigin } from "./redirect.ts"
 import type { Verb } from "./resources.ts"
-import { routable } from "./target.ts"
 import type { Visit } from "./visit.ts"
-import { Wire } from "./wire.ts"
 
 export interface OAuthDeps {
   readonly config: Live<Config>
@@ -20,6 +18,8 @@ export interface OAuthDeps {
   readonly timers: Timers
   readonly log: Log
   readonly guard: Guard
+  /** A request was answered that nobody could make out. */
+  refused(status: number): void
   /** Where the edge itself listens, or null while it does not. */
   ownPort(): number | null
 }
@@ -96,24 +96,22 @@ export class OAuthDesk {
 
   /** Serves the way back and nothing else. */
   #loopbackPort(ports: readonly number[], paths: readonly string[], back: Handler): LoopbackPort {
-    const { guard, log } = this.#deps
-    const wire = new Wire()
-    return new LoopbackPort(
-      ports,
-      (request, server) => {
-        wire.attach(server)
-        const routed = routable(request)
-        const known = routed?.request === request && paths.includes(routed.target.path)
-        return guard.serve(request, wire, { access: "open", shape: neutralShape }, async (visit) => {
-          if (!known) throw new HttpError({ kind: "not_found", message: "this port only takes logins back" })
-          const response = await back(visit)
-          // The port closes as soon as no login is under way: no connection may be kept for later.
-          response.headers.set("connection", "close")
-          return response
-        })
-      },
+    const { guard, clock, timers, log, refused } = this.#deps
+    return new LoopbackPort(ports, {
+      clock,
+      timers,
       log,
-    )
+      refused,
+      handle: (request) =>
+        guard.serve(request, { access: "open", shape: neutralShape }, async (visit) => {
+          const isKnown = paths.includes(request.target.path)
+          if (!isKnown) throw new HttpError({ kind: "not_found", message: "this port only takes logins back" })
+          const answer = await back(visit)
+          // The port closes as soon as no login is under way: no connection may be kept for later.
+          endWith(answer)
+          return answer
+        }),
+    })
   }
 }
 

@@ -1,10 +1,23 @@
 /** What the edge needs from a provider and offers to its routes. */
 import type { AnyElysia } from "elysia"
 import type { Clock, Live, Random } from "../observe/clock.ts"
+import type { HaltSignal } from "../observe/halt.ts"
 import type { Log } from "../observe/ports.ts"
-import type { CallBase, ClientError, Fetcher, Inbound, Provider, Relay, Sender } from "../relay/ports.ts"
+import type {
+  AnswerBody,
+  CallBase,
+  ClientError,
+  Fetcher,
+  HeaderReader,
+  Inbound,
+  Provider,
+  Relay,
+  Sender,
+} from "../relay/ports.ts"
+import type { Reply } from "../relay/reply.ts"
 import type { Pool, QuotaReader, Refresher } from "../scheduler/ports.ts"
 import type { TokenSet } from "../store/types.ts"
+import type { Target } from "./target.ts"
 
 /** Failures that the edge finds before a provider's own logic runs. */
 export type EdgeFault =
@@ -48,9 +61,31 @@ export function allowsModel(principal: Principal, model: string): boolean {
   return principal.models === null || principal.models.includes(model)
 }
 
+/** A client's request, from the connection it came over. */
+export interface ClientRequest {
+  readonly method: string
+  readonly target: Target
+  readonly headers: HeaderReader
+  /** Null where there is none. Read once, by this or by `bytes`. */
+  readonly body: AnswerBody | null
+  /** All of the body. Rejects with what broke it. */
+  bytes(): Promise<Uint8Array>
+  /** All of the body where that is here already, so that nobody need wait for it; else null. */
+  whole?(): Uint8Array | null
+  /** Aborted when the client leaves. */
+  readonly signal: HaltSignal
+  /** The other side's address, normalised. */
+  readonly address: string
+  /** Whoever sent this has a key: the connection may rest for longer than a stranger's, once it is answered. */
+  welcome(): void
+}
+
+/** What a handler makes of a request: one of the relay's answers, or one of the runtime's kind. */
+export type Answered = Reply | Response
+
 /** A guarded API request. */
 export interface ApiContext {
-  readonly request: Request
+  readonly request: ClientRequest
   /** Path without query, percent-encoding kept. */
   readonly path: string
   readonly query: URLSearchParams
@@ -61,7 +96,7 @@ export interface ApiContext {
 /** What is done with a request once its body is there. */
 export interface Taking {
   /** @param body decoded (gzip, deflate, br, zstd undone), at most 30 MiB */
-  take(body: Uint8Array): Response | Promise<Response>
+  take(body: Uint8Array): Answered | Promise<Answered>
   /** For whatever is wrong with the body; default: the API's own. */
   readonly shape?: ErrorShape
 }
@@ -75,18 +110,18 @@ export interface HotRoute {
 export interface RouteTools {
   /**
    * Makes an Elysia handler of a guarded one: key, drain, key limits and request id come before it; HttpError and every other
-   * throw become the API's shape; idle timeout of the server is lifted for this request.
+   * throw become the API's shape.
    */
   api(
-    handler: (context: ApiContext) => Response | Promise<Response>,
+    handler: (context: ApiContext) => Answered | Promise<Answered>,
   ): (context: { request: Request }) => Response | Promise<Response>
   /**
    * The same for requests with a body: `handler` looks at the head alone and says what is done with the body; where it throws or
-   * answers, none is read. What takes its time must go through the relay: only that lifts the server's limit.
+   * answers, none is read.
    * @param hot the route it is for, if that is asked so often that the router's own microsecond counts (see `Front`)
    */
   posted(
-    handler: (context: ApiContext) => Taking | Response,
+    handler: (context: ApiContext) => Taking | Answered,
     hot?: HotRoute,
   ): (context: { request: Request }) => Response | Promise<Response>
 }

@@ -1,3 +1,4 @@
+import type { HeaderReader } from "../relay/ports.ts"
 import { HttpError } from "./ports.ts"
 
 /**
@@ -16,11 +17,11 @@ export function waitOf(query: URLSearchParams, usual: number, most: number): num
 }
 
 /** Whether the caller asks for JSON by name; `*\/*` does not. */
-export function acceptsJson(headers: Headers): boolean {
+export function acceptsJson(headers: HeaderReader): boolean {
   return /\bapplication\/json\b/i.test(headers.get("accept") ?? "")
 }
 
 /** Whether a person looks at the answer in a browser. */
-export function acceptsHtml(headers: Headers): boolean {
+export function acceptsHtml(headers: HeaderReader): boolean {
   return /\btext\/html\b/i.test(headers.get("accept") ?? "")
 }

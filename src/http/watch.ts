@@ -3,7 +3,6 @@ import type { Clock, Timers } from "../observe/clock.ts"
 import type { Pool } from "../scheduler/ports.ts"
 import { refuse } from "./faults.ts"
 import { showCredential, showEvent } from "./show.ts"
-import type { Visit } from "./visit.ts"
 
 /** Silence after which a comment is sent, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000
@@ -29,19 +28,14 @@ export class Feeds {
   readonly #closers = new Set<() => void>()
 
   /** @throws HttpError unavailable when too many are open */
-  open(deps: FeedDeps, visit: Visit): Response {
+  open(deps: FeedDeps): Response {
     if (this.#closers.size >= MOST_FEEDS) {
       refuse({ kind: "unavailable", message: `${MOST_FEEDS} feeds are open already`, retryAfter: 15 })
     }
     const feed = new Feed(deps)
     const close = () => feed.close()
     this.#closers.add(close)
-    feed.onEnd(() => {
-      this.#closers.delete(close)
-      visit.wire.settle(visit.request)
-    })
-    visit.lift()
-    visit.inbound.streaming = true
+    feed.onEnd(() => this.#closers.delete(close))
     return new Response(feed.body, {
       headers: {
         "content-type": "text/event-stream",

@@ -30,8 +30,11 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 /** Header fields by name, in lower case; a list only for `set-cookie`. */
 export type HeaderFields = Readonly<Record<string, string | readonly string[]>>
 
-/** The allowed headers of `from` beside `ours`, which are not written to, and given back themselves where nothing passes. */
-export type HeaderFilter = (from: HeaderFields, ours: Headers) => Headers
+/** Header fields of an answer of ours by name, in lower case. */
+export type ReplyFields = Readonly<Record<string, string>>
+
+/** The allowed headers of `from` beside `ours`, which are given back themselves where nothing passes. */
+export type HeaderFilter = (from: HeaderFields, ours: ReplyFields) => ReplyFields
 
 /**
  * Compiles a table. Headers that the message's own `Connection` header names do not pass either, whatever the table says: they
@@ -43,20 +46,20 @@ export function headerFilter(rules: readonly HeaderRule[]): HeaderFilter {
   const prefixes = passable.filter(({ name }) => name.endsWith("*")).map(({ name }) => name.slice(0, -1))
   return (from, ours) => {
     const named = connectionNamed(from.connection)
-    let to: Headers | null = null
+    let to: Record<string, string> | null = null
     for (const { name, as } of exact) {
       const value = from[name]
       if (typeof value !== "string" || named.has(name)) continue
-      to ??= new Headers(ours)
-      to.set(as, value)
+      to ??= { ...ours }
+      to[as] = value
     }
     if (prefixes.length === 0) return to ?? ours
     for (const name in from) {
       if (!hasPrefix(name, prefixes) || HOP_BY_HOP.has(name) || named.has(name)) continue
       const value = from[name]
       if (typeof value !== "string") continue
-      to ??= new Headers(ours)
-      to.set(name, value)
+      to ??= { ...ours }
+      to[name] = value
     }
     return to ?? ours
   }

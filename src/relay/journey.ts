@@ -15,7 +15,7 @@ import type {
   Verdict,
 } from "./ports.ts"
 import type { RelayDeps } from "./relay.ts"
-import { bodyOf, CLIENT_GONE, reply, SPEECHLESS } from "./reply.ts"
+import { CLIENT_GONE, Reply, reply, SPEECHLESS } from "./reply.ts"
 import type { Enrolled } from "./roll.ts"
 import type { Ticker } from "./ticker.ts"
 import { NOBODY, type Retry, Tries } from "./tries.ts"
@@ -51,7 +51,6 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   private wake: (() => void) | null = null
   private stopped: "client_gone" | "draining" | null = null
   private finished = false
-  private watching = false
 
   private attempts = 0
   private credential: number | null = null
@@ -69,9 +68,12 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     this.startedAt = deps.clock.mono()
   }
 
-  async run(): Promise<Response> {
+  async run(): Promise<Reply> {
+    const { signal } = this.inbound
+    // Never taken off again: the signal goes with its request.
+    signal.addEventListener("abort", this)
     try {
-      if (this.inbound.gone) this.stop("client_gone")
+      if (signal.aborted) this.stop("client_gone")
       while (true) {
         const asked = this.acquire()
         const refusal = asked instanceof Promise ? await asked : asked
@@ -106,22 +108,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     }
   }
 
-  /**
-   * From here on the client's leaving ends the request at once, and nothing else of the edge's does. The lookout calls it for a
-   * request that takes its time, and a stream begins with it.
-   */
-  watchClient(): void {
-    if (this.watching) return
-    this.watching = true
-    const { inbound } = this
-    const { signal } = inbound
-    inbound.lasts()
-    // Never taken off again: the signal goes with its request.
-    signal.addEventListener("abort", this)
-    if (signal.aborted) this.stop("client_gone")
-  }
-
-  /** The client's abort signal, as a listener without a closure. */
+  /** The client has left. */
   handleEvent(): void {
     this.stop("client_gone")
   }
@@ -130,7 +117,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   stop(why: "client_gone" | "draining"): void {
     if (this.finished || this.stopped !== null) return
     this.stopped = why
-    if (this.stream !== null) void this.stream.stop(why === "draining" ? "cut" : why)
+    if (this.stream !== null) this.stream.stop(why === "draining" ? "cut" : why)
     else {
       this.halt.abort()
       this.wake?.()
@@ -184,15 +171,15 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     return this.attempt
   }
 
-  private answer({ opened, body, status }: Attempted & { kind: "whole" }, now: number): Response {
+  private answer({ opened, body, status }: Attempted & { kind: "whole" }, now: number): Reply {
     this.confirmMarks()
     this.endAttempt("ok", null, true, now)
     this.record(status, "complete", typeof body === "string" ? Buffer.byteLength(body) : body.length, now)
-    return this.told(new Response(bodyOf(body), { status, headers: opened.headers }))
+    return this.told(new Reply(status, opened.headers, body))
   }
 
   /** From here on there is no retry. */
-  private commit({ opened, reader, peeked }: Attempted & { kind: "stream" }): Response {
+  private commit({ opened, reader, peeked }: Attempted & { kind: "stream" }): Reply {
     this.confirmMarks()
     const { provider, ticker, log, clock } = this.deps
     this.committedAt = clock.mono()
@@ -201,8 +188,7 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
     const { idleTimeoutMs } = this.settings
     const onEnd = (end: StreamEnd): void => this.streamEnded(end, headers, status)
     this.stream = new LiveStream({ reader, framer: opened.framer, ticker, log, idleTimeoutMs, onEnd }, peeked)
-    this.watchClient()
-    return this.told(new Response(this.stream.body(), { status, headers: opened.headers }))
+    return this.told(new Reply(status, opened.headers, this.stream))
   }
 
   /** The last of a committed stream: what went wrong late is judged for the credential's sake only. */
@@ -297,37 +283,37 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   }
 
   /** The pool has no lease: its own word counts if nothing was tried, or if every usable credential is limited. */
-  private refused(refusal: Refusal): Response {
+  private refused(refusal: Refusal): Reply {
     const limited = refusal.why === "all_cooling" && refusal.quota
     return limited ? this.refuse(refusal) : this.giveUp(refusal)
   }
 
   /** The client hears of the most meaningful failure, or of the refusal if there was none. */
-  private giveUp(refusal: Refusal): Response {
+  private giveUp(refusal: Refusal): Reply {
     const best = this.tries?.best ?? null
     return best === null ? this.refuse(refusal) : this.finish(best.tell)
   }
 
-  private refuse(why: RelayRefusal): Response {
+  private refuse(why: RelayRefusal): Reply {
     return this.finish(this.deps.provider.refuse(why, this.call))
   }
 
-  private finish(error: ClientError): Response {
+  private finish(error: ClientError): Reply {
     this.record(error.status, "refused", Buffer.byteLength(error.body))
     return this.told(reply(error))
   }
 
   /** The request was stopped before anything was committed. */
-  private left(attempted?: Attempted): Response {
+  private left(attempted?: Attempted): Reply {
     if (attempted?.kind === "stream") void attempted.reader.cancel().catch(() => undefined)
     this.endAttempt(this.stopped ?? "client_gone", null, false)
     if (this.stopped === "draining") return this.refuse({ why: "draining" })
     this.record(CLIENT_GONE, "client_gone", 0)
-    return new Response(null, { status: CLIENT_GONE })
+    return new Reply(CLIENT_GONE, {}, "")
   }
 
   /** A fault of our own code: the client gets a 500 without details, the log gets them, and nothing leaks. */
-  private broken(error: unknown): Response {
+  private broken(error: unknown): Reply {
     const { log, provider } = this.deps
     log.error("request_failed_inside", {
       request_id: this.inbound.id,
@@ -347,12 +333,11 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
   }
 
   /** The answer with what a client may know of its way here. */
-  private told(response: Response): Response {
-    if (!this.deps.answerHeaders.current) return response
-    const { headers } = response
-    headers.set("x-pollux-attempts", String(this.attempts))
-    if (this.credential !== null) headers.set("x-pollux-credential", String(this.credential))
-    return response
+  private told(answer: Reply): Reply {
+    if (!this.deps.answerHeaders.current) return answer
+    answer.set("x-pollux-attempts", String(this.attempts))
+    if (this.credential !== null) answer.set("x-pollux-credential", String(this.credential))
+    return answer
   }
 
   /** Waits before a retry; `stop` ends the wait. */

@@ -1,7 +1,7 @@
 import type { Log } from "../observe/ports.ts"
 import { flow } from "./flow.ts"
 import { brokenAnswer } from "./network.ts"
-import type { ChunkReader, Failure, Framer, Receiver, RequestRecord } from "./ports.ts"
+import type { ChunkReader, Failure, Framer, Outflow, Receiver, RequestRecord, Sink } from "./ports.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
 /** Silence towards the client after which a keep-alive frame is sent, in milliseconds. */
@@ -10,8 +10,6 @@ export const KEEP_ALIVE_MS = 15_000
 export const GRACE_MS = 1_000
 
 const ENDED_EARLY: Failure = { kind: "cut", detail: "the upstream ended the stream without its last event" }
-
-type Sink = ReadableStreamDirectController
 
 /** What was read before the commit. */
 export interface Peeked {
@@ -42,12 +40,12 @@ export interface StreamParts {
 
 /**
  * A committed answer on its way: upstream chunks go through the framer to the client, one write each, and the next is read only
- * when the client has taken the last (a direct stream's `write` gives a promise while the client is behind).
+ * when the client has taken the last.
  *
  * However the upstream ends, the client gets a protocol-true end from the framer and a clean close. It ends exactly once: by
  * the upstream's end, its fault, its silence, the client's leaving, or the relay's stop.
  */
-export class LiveStream implements Ticking, Receiver {
+export class LiveStream implements Ticking, Receiver, Outflow {
   place = -1
   private sink: Sink | null = null
   private over = false
@@ -57,10 +55,8 @@ export class LiveStream implements Ticking, Receiver {
   private writtenAt: number
   private doneAt = 0
   private bytes = 0
-  /** The framer's last bytes, when the stream ended before the server asked for its body. */
+  /** The framer's last bytes, when the stream ended before it was started. */
   private unsent: Uint8Array | null = null
-  /** Ends what `pump` returned. */
-  private closed: (() => void) | null = null
   /** What was read before the commit and is not written yet. */
   private readonly held: Uint8Array[]
   private pending: Peeked["pending"]
@@ -78,24 +74,24 @@ export class LiveStream implements Ticking, Receiver {
     parts.ticker.add(this)
   }
 
-  body(): ReadableStream<Uint8Array> {
-    return directStream({
-      type: "direct",
-      pull: (sink) => this.pump(sink),
-      cancel: () => this.stop("client_gone"),
-    })
+  start(sink: Sink): void {
+    this.sink = sink
+    if (!this.over) {
+      this.goOn()
+      return
+    }
+    this.writeHeld()
+    if (this.unsent !== null) this.write(this.unsent)
+    sink.close()
   }
 
-  /**
-   * The client is gone, or the relay gives up the stream (`cut`): then the client gets the framer's last bytes. The promise
-   * never rejects: an unhandled rejection out of `cancel` would end the process (platform.md 3.4).
-   */
-  stop(why: "client_gone" | "cut"): Promise<void> {
-    if (this.over) return Promise.resolve()
+  /** The client is gone, or the relay gives up the stream (`cut`): then the client gets the framer's last bytes. */
+  stop(why: "client_gone" | "cut"): void {
+    if (this.over) return
     const done = this.parts.framer.phase === "done"
     if (why === "cut" && !done) this.finish("cut", { kind: "cut", detail: "the proxy is shutting down" }, null)
     else this.finish(done ? "complete" : why, null, null)
-    return this.cancelUpstream()
+    this.cancelUpstream()
   }
 
   tick(now: number): void {
@@ -118,22 +114,7 @@ export class LiveStream implements Ticking, Receiver {
       framer.kept?.()
       return
     }
-    void this.cancelUpstream()
-  }
-
-  /** The server asks for the body; what this returns keeps the client's stream open. */
-  private async pump(sink: Sink): Promise<void> {
-    this.sink = sink
-    if (this.over) {
-      this.writeHeld()
-      if (this.unsent !== null) this.write(this.unsent)
-      sink.close()
-      return
-    }
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.closed = resolve
-    this.goOn()
-    return promise
+    this.cancelUpstream()
   }
 
   /** What was held back first, then what comes, for as long as the client takes it. */
@@ -179,7 +160,7 @@ export class LiveStream implements Ticking, Receiver {
     if (framer.phase === "done") this.finish("complete", null, null)
     else if (framer.whole === true) this.finish("complete", fault, null)
     else this.finish("cut", fault, fault)
-    void this.cancelUpstream()
+    this.cancelUpstream()
   }
 
   /** The terminal event came: the upstream has a little time left to end by itself, so that its connection can be used again. */
@@ -238,19 +219,13 @@ export class LiveStream implements Ticking, Receiver {
       log.error("stream_end_failed", { error: describe(error) })
       this.sink?.close()
     }
-    this.closed?.()
     const short = end === "complete" && framer.incomplete
     onEnd(short ? { end: "cut", fault: ENDED_EARLY, bytes: this.bytes } : { end, fault, bytes: this.bytes })
   }
 
-  private cancelUpstream(): Promise<void> {
-    return this.parts.reader.cancel().catch(() => undefined)
+  private cancelUpstream(): void {
+    void this.parts.reader.cancel().catch(() => undefined)
   }
-}
-
-/** Bun's direct streams are not in TypeScript's DOM library, whose `ReadableStream` hides the one of Bun's types. */
-function directStream(source: Bun.DirectUnderlyingSource<Uint8Array>): ReadableStream<Uint8Array> {
-  return Reflect.construct(ReadableStream, [source])
 }
 
 export function describe(error: unknown): string {

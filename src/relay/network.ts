@@ -39,7 +39,7 @@ const RULES: readonly Rule[] = [
     says: "no connection could be made",
   },
   { codes: /^(HTTP2Unsupported)$/, stage: "tls", says: "the server does not speak HTTP/2" },
-  { codes: /^MalformedAnswer$/, stage: "unknown", says: "the answer is not valid HTTP" },
+  { codes: /^MalformedMessage$/, stage: "unknown", says: "the answer is not valid HTTP" },
   { codes: /CERT|^UNABLE_TO_|ISSUER|HOSTNAME_MISMATCH/, stage: "tls", says: "the certificate was not accepted" },
   { codes: /^(EPROTO|ERR_TLS|ERR_SSL|ERR_OSSL)/, stage: "tls", says: "the TLS handshake failed" },
   {

@@ -3,12 +3,17 @@ import type { HaltSignal } from "../observe/halt.ts"
 import type { TokenUsage } from "../observe/ports.ts"
 import type { Action, Lease, Refusal } from "../scheduler/ports.ts"
 import type { QuotaWindow } from "../store/types.ts"
-import type { HeaderFields } from "./headers.ts"
+import type { HeaderFields, ReplyFields } from "./headers.ts"
+import type { Reply } from "./reply.ts"
 
-/** Header fields of an answer, as far as anybody asks for them; `Headers` are such. */
-export interface AnswerHeaders {
+/** Header fields as they are asked for, in any case; `Headers` are such. */
+export interface HeaderReader {
   get(name: string): string | null
   has(name: string): boolean
+}
+
+/** Header fields of an answer, as far as anybody asks for them; `Headers` are such. */
+export interface AnswerHeaders extends HeaderReader {
   /** All of them by name, in lower case; lists only for `set-cookie`. Not to be written to. */
   toJSON(): HeaderFields
 }
@@ -25,6 +30,20 @@ export interface Receiver {
   ended(): void
   /** @param error what broke the body */
   broke(error: unknown): void
+}
+
+/** Whom a client's bytes are written to. Never throws. */
+export interface Sink {
+  /** @returns a promise while the client is behind: it comes when he has caught up, and never if he leaves; else any number */
+  write(bytes: Uint8Array): number | Promise<number>
+  /** That was all. */
+  close(): void
+}
+
+/** A body that comes bit by bit. */
+export interface Outflow {
+  /** Begins to write, and goes on until it closes the sink. Called once. */
+  start(sink: Sink): void
 }
 
 /** Reads a body piece by piece; a `ReadableStreamDefaultReader` is one. */
@@ -150,14 +169,14 @@ export type Opened =
       readonly response: Answer
       readonly framer: Framer
       /** Headers for the client, already filtered by allow-list, content-type included; the same object may serve many answers. */
-      readonly headers: Headers
+      readonly headers: ReplyFields
     }
   | {
       readonly mode: "unary"
       readonly response: Answer
       /** Fed with every chunk; nothing reaches the client before `finish`. */
       readonly assembler: Assembler
-      readonly headers: Headers
+      readonly headers: ReplyFields
     }
 
 /** What an answer told about itself. Filled in as it passes; read at the end. */
@@ -219,9 +238,8 @@ export interface Assembler extends Notes {
 /** One client request as the edge hands it over. */
 export interface Inbound {
   readonly id: string
-  /** The client had left before the relay got the request; of what comes later `signal` tells, which is dearer to ask. */
-  readonly gone: boolean
-  readonly signal: AbortSignal
+  /** Aborted when the client leaves. */
+  readonly signal: HaltSignal
   /** Monotonic milliseconds. */
   readonly startedAt: number
   /** Name of the key used; "default" for pollux_key. */
@@ -232,8 +250,6 @@ export interface Inbound {
   readonly userAgent: string
   /** The client's, a trusted proxy's word for it considered. */
   readonly address: string
-  /** The request takes its time, or its answer is a stream: the edge must not limit it any more. Called at most once. */
-  lasts(): void
 }
 
 export interface AttemptRecord {
@@ -287,7 +303,7 @@ export interface RelaySettings {
 
 export interface Relay<C extends CallBase> {
   /** One request's journey. Never rejects. */
-  serve(call: C, inbound: Inbound): Promise<Response>
+  serve(call: C, inbound: Inbound): Promise<Reply>
   /** Requests not yet answered in full. */
   readonly active: number
   /** At the drain deadline: every open stream gets its protocol's error event and ends. */

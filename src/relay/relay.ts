@@ -2,7 +2,6 @@ import type { Clock, Live, Random, Timers } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import type { Pool } from "../scheduler/ports.ts"
 import { Journey } from "./journey.ts"
-import { Lookout } from "./lookout.ts"
 import type { CallBase, Provider, Recorder, Relay, RelaySettings } from "./ports.ts"
 import { unfailing } from "./recorder.ts"
 import { Roll } from "./roll.ts"
@@ -23,7 +22,6 @@ export interface RelayDeps<C extends CallBase> {
 
 export function createRelay<C extends CallBase>(deps: RelayDeps<C>): Relay<C> {
   const journeys = new Roll<Journey<C>>()
-  const lookout = new Lookout(deps.timers, () => journeys.each((journey) => journey.watchClient()))
   const parts = {
     ...deps,
     recorder: unfailing(deps.recorder, deps.log),
@@ -36,7 +34,6 @@ export function createRelay<C extends CallBase>(deps: RelayDeps<C>): Relay<C> {
     serve(call, inbound) {
       const journey = new Journey(parts, call, inbound)
       journeys.add(journey)
-      lookout.expect()
       return journey.run()
     },
     get active() {

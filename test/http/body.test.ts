@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test"
 import zlib from "node:zlib"
 import fc from "fast-check"
 import { parseJson, readBody, saysJson } from "../../src/http/body.ts"
-import { HttpError } from "../../src/http/ports.ts"
+import { type ClientRequest, HttpError } from "../../src/http/ports.ts"
+import { clientRequest } from "../support/requests.ts"
 
 const LIMIT = 64 * 1024
 const encoders = {
@@ -13,9 +14,12 @@ const encoders = {
   zstd: zlib.zstdCompressSync,
 } as const
 
-function request(body: Uint8Array<ArrayBuffer> | ReadableStream | null, headers: Record<string, string> = {}): Request {
+function request(
+  body: Uint8Array<ArrayBuffer> | ReadableStream | null,
+  headers: Record<string, string> = {},
+): ClientRequest {
   const init = { method: "POST", headers }
-  return body === null ? new Request("http://h/", init) : new Request("http://h/", { ...init, body })
+  return clientRequest(body === null ? new Request("http://h/", init) : new Request("http://h/", { ...init, body }))
 }
 
 async function kindOf(promise: Promise<unknown>): Promise<string> {

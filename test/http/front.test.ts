@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { neutralShape } from "../../src/http/faults.ts"
 import { Front } from "../../src/http/front.ts"
 import type { Endpoint } from "../../src/http/guard.ts"
+import { clientRequest, responseOf } from "../support/requests.ts"
 import { KEY } from "./support/config.ts"
 import { bench } from "./support/edge.ts"
 
@@ -31,7 +32,13 @@ describe("the front", () => {
 test("a hot route answers as it does through the router, and its path takes no other method", async () => {
   const { edge } = bench()
   const send = (path: string, method: string) =>
-    edge.handle(new Request(`http://localhost${path}`, { method, body: "x", headers: { "x-goog-api-key": KEY } }))
+    responseOf(
+      edge.handle(
+        clientRequest(
+          new Request(`http://localhost${path}`, { method, body: "x", headers: { "x-goog-api-key": KEY } }),
+        ),
+      ),
+    )
   const [hot, routed, wrong] = [
     await send("/toy/v1/hot", "POST"),
     await send("/toy/v1/echo", "POST"),

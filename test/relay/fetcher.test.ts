@@ -11,7 +11,7 @@ import { gzipSync } from "node:zlib"
 import { Halt } from "../../src/observe/halt.ts"
 import type { Log } from "../../src/observe/ports.ts"
 import { createUpstreams, networkFailure, type Upstreams } from "../../src/relay/fetcher.ts"
-import { MalformedAnswer } from "../../src/relay/http1/head.ts"
+import { MalformedMessage } from "../../src/relay/http1/field-lines.ts"
 import { brokenAnswer } from "../../src/relay/network.ts"
 import type { Answer, UpstreamInit } from "../../src/relay/ports.ts"
 import { selfSigned } from "./support/certificate.ts"
@@ -259,9 +259,9 @@ describe("a failed connection", () => {
       stage: "unknown",
       detail: "the request failed (TypeError)",
     })
-    const malformed = new MalformedAnswer("secret")
-    expect(networkFailure(malformed).detail).toBe("the answer is not valid HTTP (MalformedAnswer)")
-    expect(brokenAnswer(malformed).detail).toBe("the answer is not valid HTTP (MalformedAnswer)")
+    const malformed = new MalformedMessage("secret")
+    expect(networkFailure(malformed).detail).toBe("the answer is not valid HTTP (MalformedMessage)")
+    expect(brokenAnswer(malformed).detail).toBe("the answer is not valid HTTP (MalformedMessage)")
     expect(networkFailure("secret").detail).toBe("the request failed (unknown)")
     expect(networkFailure({ code: "secret value with spaces" }).detail).toBe("the request failed (unknown)")
     expect(networkFailure(Object.assign(new Error(), { code: "CERT_HAS_EXPIRED" })).stage).toBe("tls")

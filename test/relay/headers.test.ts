@@ -10,8 +10,7 @@ const TABLE: readonly HeaderRule[] = [
   { name: "te", why: "a mistake in a table" },
 ]
 const filter = headerFilter(TABLE)
-const pass = (from: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(filter(new Headers(from).toJSON(), new Headers()))
+const pass = (from: Record<string, string>): Readonly<Record<string, string>> => filter(new Headers(from).toJSON(), {})
 
 describe("the header filter", () => {
   test("lets pass what the table names, and nothing else", () => {
@@ -31,7 +30,7 @@ describe("the header filter", () => {
       trailer: "y",
       a: "b",
     })
-    expect(Object.fromEntries(all(headers.toJSON(), new Headers()))).toEqual({ a: "b" })
+    expect(all(headers.toJSON(), {})).toEqual({ a: "b" })
   })
 
   test("drops what the Connection header names, prefixes included", () => {
@@ -43,13 +42,13 @@ describe("the header filter", () => {
   })
 
   test("puts them beside ours, which stay as they are, and replaces what the table lets replace", () => {
-    const ours = new Headers({ "content-type": "text/event-stream", "x-kept": "ours" })
+    const ours = { "content-type": "text/event-stream", "x-kept": "ours" }
     for (const theirs of [{ "x-kept": "theirs" }, { "x-kept": "theirs", "x-family-a": "1" }]) {
       const both = filter({ ...theirs, "content-type": "x" }, ours)
-      expect(Object.fromEntries(both)).toEqual({ "content-type": "text/event-stream", ...theirs })
+      expect(both).toEqual({ "content-type": "text/event-stream", ...theirs })
     }
     expect(filter({ "content-type": "x", "x-other": "y" }, ours)).toBe(ours)
-    expect(Object.fromEntries(ours)).toEqual({ "content-type": "text/event-stream", "x-kept": "ours" })
+    expect(ours).toEqual({ "content-type": "text/event-stream", "x-kept": "ours" })
   })
 
   test("gives out no name that is not in the table, whatever comes", () => {

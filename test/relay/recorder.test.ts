@@ -9,7 +9,6 @@ const NOW = 1_800_000_000_000
 const record = (more: Partial<RequestRecord> = {}): RequestRecord => ({
   inbound: {
     id: "r1",
-    gone: false,
     signal: new AbortController().signal,
     startedAt: 0,
     principal: "laptop",
@@ -17,7 +16,6 @@ const record = (more: Partial<RequestRecord> = {}): RequestRecord => ({
     path: "/x/y",
     userAgent: "curl",
     address: "192.0.2.7",
-    lasts() {},
   },
   provider: "p",
   model: "m",

@@ -9,15 +9,25 @@ import { Elysia } from "elysia"
 import { loadConfig } from "../../../src/config/load.ts"
 import type { ProviderSettings } from "../../../src/config/types.ts"
 import { createEdge, type Edge, type EdgeDeps, mount } from "../../../src/http/edge.ts"
-import type { ApiContext, ProviderDeps, ProviderModule, Taking } from "../../../src/http/ports.ts"
+import type {
+  Answered,
+  ApiContext,
+  ClientRequest,
+  ProviderDeps,
+  ProviderModule,
+  Taking,
+} from "../../../src/http/ports.ts"
 import { systemClock as clock, systemTimers as timers } from "../../../src/observe/clock.ts"
+import { Halt } from "../../../src/observe/halt.ts"
 import { createLog } from "../../../src/observe/log.ts"
 import { createMetrics } from "../../../src/observe/metrics.ts"
 import { createCodex } from "../../../src/providers/codex/index.ts"
 import { createGeminicli } from "../../../src/providers/geminicli/index.ts"
+import { Fields } from "../../../src/relay/http1/fields.ts"
 import type { CallBase, Opened, Recorder } from "../../../src/relay/ports.ts"
 import { createRecorder } from "../../../src/relay/recorder.ts"
 import { createRelay } from "../../../src/relay/relay.ts"
+import { Reply } from "../../../src/relay/reply.ts"
 import { createPool } from "../../../src/scheduler/actor.ts"
 import { openStore } from "../../../src/store/open.ts"
 import { UsageTotals } from "../../../src/store/usage-totals.ts"
@@ -76,7 +86,7 @@ const NOBODY: Recorder = { attempt() {}, finish() {} }
 const NOTES = { usage: null, quotas: [], plan: null, responseId: null, lateError: null }
 
 type Answer = () => Promise<Response>
-type Handler = (request: Request) => Response | Promise<Response>
+type Handler = (request: ClientRequest) => Answered | Promise<Answered>
 
 /** One request through everything that the levels below `handlers` share. */
 class Workbench {
@@ -116,7 +126,7 @@ class Workbench {
     return {
       runtime: async (request) => {
         await request.bytes()
-        return new Response(await (await answer()).bytes())
+        return new Reply(200, HEADERS, await (await answer()).bytes())
       },
       edge: this.#edge("edge", NOBODY),
       "relay, scheduler": this.#edge("relay", NOBODY),
@@ -171,7 +181,7 @@ class Workbench {
     const call: CallBase = { model: MODEL[api], stream: false, sessions: [] }
     const run: (context: ApiContext) => Taking =
       upTo === "edge"
-        ? () => ({ take: async () => new Response(await (await answer()).bytes()) })
+        ? () => ({ take: async () => new Reply(200, HEADERS, await (await answer()).bytes()) })
         : ({ inbound }) => ({ take: () => plain.serve(call, inbound) })
     const cut: ProviderModule<C> = {
       ...module,
@@ -193,6 +203,7 @@ class Workbench {
       usage: () => null,
       reload: unused,
       access() {},
+      refused() {},
     }
   }
 }
@@ -211,21 +222,21 @@ function opened(response: Response): Opened {
   }
   return { mode: "unary", response, assembler, headers: HEADERS }
 }
-const HEADERS = new Headers({ "content-type": "application/json" })
+const HEADERS = { "content-type": "application/json" }
 
 function unused(): never {
   throw new Error("nothing fails here")
 }
 
 /** Microseconds a request: the tenth of the slices that were disturbed least. */
-async function measure(handlers: Readonly<Record<string, Handler>>, ask: () => Request, slices: number) {
+async function measure(handlers: Readonly<Record<string, Handler>>, ask: () => ClientRequest, slices: number) {
   const times = new Map<string, number[]>(Object.keys(handlers).map((name) => [name, []]))
   for (let slice = -slices / 2; slice < slices; slice++) {
     for (const [name, handler] of Object.entries(handlers)) {
       const from = Bun.nanoseconds()
       for (let i = 0; i < PER_SLICE; i++) {
-        const response = await handler(ask())
-        if (response.status !== 200) throw new Error(`${name}: ${await response.text()}`)
+        const { status, body } = await handler(ask())
+        if (status !== 200) throw new Error(`${name}: ${status} ${body}`)
       }
       if (slice >= 0) times.get(name)?.push((Bun.nanoseconds() - from) / 1000 / PER_SLICE)
     }
@@ -241,13 +252,21 @@ export async function partsOf(api: Api, slices: number): Promise<PartsRow> {
   const headers = new Headers({ "content-type": type, "content-length": String(body.length) })
   const bench = new Workbench(api, () => Promise.resolve(new Response(body, { headers })))
   const wanted = requestFor(api, { api, order: "@unary 1024", prompt: 200 })
-  const init = {
+  const sent = new TextEncoder().encode(wanted.body)
+  const fields = Object.entries({ ...wanted.headers, "content-length": String(sent.length) })
+  const ask = (): ClientRequest => ({
     method: "POST",
-    headers: { ...wanted.headers, "content-length": String(Buffer.byteLength(wanted.body)) },
-    body: wanted.body,
-  }
+    target: { path: wanted.path, query: "" },
+    headers: new Fields(Object.fromEntries(fields.map(([name, value]) => [name.toLowerCase(), value]))),
+    body: null,
+    bytes: () => Promise.resolve(sent),
+    whole: () => sent,
+    signal: new Halt(),
+    address: "127.0.0.1",
+    welcome() {},
+  })
   try {
-    const sums = await measure(bench.handlers(), () => new Request(`http://localhost${wanted.path}`, init), slices)
+    const sums = await measure(bench.handlers(), ask, slices)
     const parts: Record<string, number> = {}
     let before = 0
     for (const [name, us] of sums) {

@@ -1,4 +1,5 @@
 /** Who is calling: an official Codex client (it has its own identity and version to announce) or anything else. */
+import type { HeaderReader } from "../../relay/ports.ts"
 import { isVersion } from "./version.ts"
 
 export interface Caller {
@@ -19,7 +20,7 @@ const PRINTABLE = /^[\x20-\x7e]{1,400}$/
 
 const STRANGER: Caller = { codex: false, originator: null, userAgent: null, version: null }
 
-export function callerOf(headers: Headers): Caller {
+export function callerOf(headers: HeaderReader): Caller {
   const userAgent = headers.get("user-agent") ?? ""
   const agent = userAgent.startsWith("codex") || userAgent.startsWith("Codex") ? AGENT.exec(userAgent) : null
   const named = headers.get("originator")

@@ -2,6 +2,7 @@
 
 import { isTooDeep } from "../../http/nesting.ts"
 import { HttpError } from "../../http/ports.ts"
+import type { HeaderReader } from "../../relay/ports.ts"
 import {
   FIELD_RULES,
   type FieldContext,
@@ -86,7 +87,7 @@ export function normaliseCompact(parsed: Parsed, bytes: Uint8Array, refused: rea
 }
 
 /** Whether body and header agree that this is a responses-lite request (spec codex 3.2): only both together are forwarded. */
-export function isLite(headers: Headers, body: Json): boolean {
+export function isLite(headers: HeaderReader, body: Json): boolean {
   if (!isObject(body.reasoning) || body.reasoning.context !== "all_turns") return false
   return headers.get("x-openai-internal-codex-responses-lite") === "true"
 }

@@ -1,7 +1,7 @@
 /** The Codex API as clients see it (DESIGN section 5, spec codex 0 and 8). */
 import { type AnyElysia, Elysia } from "elysia"
 import type { CodexSettings } from "../../config/types.ts"
-import { type ApiContext, HttpError, type RouteTools, type Taking } from "../../http/ports.ts"
+import { type Answered, type ApiContext, HttpError, type RouteTools, type Taking } from "../../http/ports.ts"
 import type { Live } from "../../observe/clock.ts"
 import type { Log } from "../../observe/ports.ts"
 import type { Relay } from "../../relay/ports.ts"
@@ -60,7 +60,7 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
     .all(MODELS, only("GET, HEAD"), UNPARSED)
 }
 
-function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps: RouteDeps): Taking | Response {
+function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps: RouteDeps): Taking | Answered {
   const unread = refuseUnread(context)
   return unread === null ? { take: (bytes) => take(context, bytes, endpoint, deps) } : reply(unread)
 }
@@ -71,7 +71,7 @@ function take(
   bytes: Uint8Array,
   endpoint: CodexCall["endpoint"],
   deps: RouteDeps,
-): Response | Promise<Response> {
+): Answered | Promise<Answered> {
   const { settings, refused, relay, log } = deps
   const { modelList, clientVersion } = settings.current
   const accepted = accept(context, bytes, endpoint, { modelList, clientVersion, refused })

@@ -1,5 +1,6 @@
 /** Names of a request's session for affinity (spec codex 7.1): only what the client itself sent, best first. */
 import { createHash } from "node:crypto"
+import type { HeaderReader } from "../../relay/ports.ts"
 import { sessionOf, sessionsOf } from "../../relay/sessions.ts"
 import { type Json, parseObject } from "./json.ts"
 
@@ -22,7 +23,7 @@ const SESSION_HEADERS = [
 
 /** @param session what `sessionHeader` says, where that is known already */
 export function sessionNames(
-  headers: Headers,
+  headers: HeaderReader,
   body: Json,
   session: string | null = sessionHeader(headers),
 ): readonly string[] {
@@ -38,7 +39,7 @@ export function sessionNames(
 }
 
 /** The session as a header names it, or null. */
-export function sessionHeader(headers: Headers): string | null {
+export function sessionHeader(headers: HeaderReader): string | null {
   for (const name of SESSION_HEADERS) {
     const value = headers.get(name)
     if (value === null) continue

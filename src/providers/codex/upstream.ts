@@ -2,8 +2,8 @@
 import type { CodexSettings } from "../../config/types.ts"
 import type { Live } from "../../observe/clock.ts"
 import type { HaltSignal } from "../../observe/halt.ts"
-import { type HeaderFields, headerFilter } from "../../relay/headers.ts"
-import type { Answer, Sender } from "../../relay/ports.ts"
+import { type HeaderFields, headerFilter, type ReplyFields } from "../../relay/headers.ts"
+import type { Answer, HeaderReader, Sender } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { CodexCall } from "./call.ts"
 import type { Caller } from "./caller.ts"
@@ -60,7 +60,7 @@ const PRINTABLE = /^[\x20-\x7e]+$/
  * @param cacheKey the body's prompt_cache_key: names the session where no header does, so that the upstream's cache is found again
  */
 export function forwardedHeaders(
-  headers: Headers,
+  headers: HeaderReader,
   cacheKey: string | null,
   lite: boolean,
   named: string | null = sessionHeader(headers),
@@ -85,7 +85,7 @@ export function forwardedHeaders(
   return forwarded
 }
 
-export function turnStateOf(headers: Headers): string | null {
+export function turnStateOf(headers: HeaderReader): string | null {
   const value = headers.get(TURN_STATE)
   return value !== null && isSendable(value, TURN_STATE_LENGTH) ? value : null
 }
@@ -168,15 +168,15 @@ export class Upstream {
 }
 
 /** Proxies in between must not hold a stream back. */
-const STREAM_HEADERS = new Headers({
+const STREAM_HEADERS: ReplyFields = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-cache",
   "x-accel-buffering": "no",
-})
-const JSON_HEADERS = new Headers({ "content-type": "application/json" })
+}
+const JSON_HEADERS: ReplyFields = { "content-type": "application/json" }
 
-/** The backend's headers that the client may see, beside ours. Not to be written to. */
-export function answerHeaders(upstream: HeaderFields, stream: boolean): Headers {
+/** The backend's headers that the client may see, beside ours. */
+export function answerHeaders(upstream: HeaderFields, stream: boolean): ReplyFields {
   return toClient(upstream, stream ? STREAM_HEADERS : JSON_HEADERS)
 }
 

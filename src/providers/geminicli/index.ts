@@ -2,6 +2,7 @@
 import type { GeminicliSettings } from "../../config/types.ts"
 import type { ProviderDeps, ProviderModule } from "../../http/ports.ts"
 import { systemTimers, type Timers } from "../../observe/clock.ts"
+import type { ReplyFields } from "../../relay/headers.ts"
 import type { Answer, Opened, Provider } from "../../relay/ports.ts"
 import type { Lease } from "../../scheduler/ports.ts"
 import type { GeminiCall } from "./call.ts"
@@ -81,10 +82,12 @@ export function createGeminicli(
 }
 
 /** Nothing of the upstream's headers means anything to a client. Proxies in between must not hold streams back. */
-const clientHeaders = (contentType: string): Headers =>
-  new Headers({ "content-type": contentType, "cache-control": "no-cache", "x-accel-buffering": "no" })
+const clientHeaders = (contentType: string): ReplyFields => ({
+  "content-type": contentType,
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no",
+})
 
-/** The relay copies them into each answer. */
 const ARRAY_HEADERS = clientHeaders(ARRAY_FRAME.contentType)
 const SSE_HEADERS = clientHeaders(SSE_FRAME.contentType)
 

@@ -1,5 +1,6 @@
 /** A client's body as Cloud Code takes it. Bytes stay as they came unless something has to change. */
 import { isTooDeep } from "../../http/nesting.ts"
+import type { HeaderReader } from "../../relay/ports.ts"
 import { sessionsOf } from "../../relay/sessions.ts"
 import type { Form, GeminiCall, Verb } from "./call.ts"
 import { type Change, locate } from "./changes.ts"
@@ -156,7 +157,7 @@ export function trimmed(call: GeminiCall): GeminiCall {
 const NO_SESSIONS: readonly string[] = []
 
 /** Names of the session that the client sent in headers, best first. */
-export function sessionHeaders(headers: Headers): readonly string[] {
+export function sessionHeaders(headers: HeaderReader): readonly string[] {
   const named = headers.get("session-id")
   const underscored = headers.get("session_id")
   const own = headers.get("x-session-id")

@@ -1,4 +1,4 @@
-import { MalformedAnswer } from "./head.ts"
+import { MalformedMessage } from "./field-lines.ts"
 
 const CR = 0x0d
 const LF = 0x0a
@@ -56,7 +56,7 @@ export class Chunked {
   /**
    * @param bytes written over
    * @returns the data in them, a view; null if there are none
-   * @throws MalformedAnswer
+   * @throws MalformedMessage
    */
   push(bytes: Uint8Array): Uint8Array | null {
     const { length } = bytes
@@ -160,11 +160,11 @@ export class Chunked {
   private takeOfSize(byte: number): void {
     const digit = DIGITS[byte] ?? -1
     if (digit !== -1) {
-      if (++this.digits > SIZE_DIGITS) throw new MalformedAnswer("a chunk's size is too large")
+      if (++this.digits > SIZE_DIGITS) throw new MalformedMessage("a chunk's size is too large")
       this.size = this.size * 16 + digit
       return
     }
-    if (this.digits === 0) throw new MalformedAnswer("a chunk has no size")
+    if (this.digits === 0) throw new MalformedMessage("a chunk has no size")
     this.stage = AFTER_SIZE
     this.takeAfterSize(byte)
   }
@@ -174,7 +174,7 @@ export class Chunked {
     if (byte === CR) this.stage = SIZE_LF
     else if (byte === SEMICOLON) this.stage = EXTENSION
     else if (byte === SPACE || byte === TAB) this.passOver(byte)
-    else throw new MalformedAnswer("a chunk's size is no number")
+    else throw new MalformedMessage("a chunk's size is no number")
   }
 
   /** The line of a chunk's size has ended. */
@@ -187,8 +187,8 @@ export class Chunked {
   }
 
   private passOver(byte: number): void {
-    if (byte === LF) throw new MalformedAnswer("a chunk's line ends without a CR")
-    if (++this.extra > EXTRA_BYTES) throw new MalformedAnswer("the chunks' extensions or trailers are too large")
+    if (byte === LF) throw new MalformedMessage("a chunk's line ends without a CR")
+    if (++this.extra > EXTRA_BYTES) throw new MalformedMessage("the chunks' extensions or trailers are too large")
   }
 }
 
@@ -197,5 +197,5 @@ function digitOf(bytes: Uint8Array, at: number): number {
 }
 
 function expect(byte: number, wanted: number): void {
-  if (byte !== wanted) throw new MalformedAnswer("a chunk does not end where its size says")
+  if (byte !== wanted) throw new MalformedMessage("a chunk does not end where its size says")
 }

@@ -41,7 +41,7 @@ export class Http1Client implements ConnectionEvents {
   ) {}
 
   /**
-   * Rejects with a socket's error, ConnectionClosed, MalformedAnswer or the signal's reason; `networkFailure` names the stage.
+   * Rejects with a socket's error, ConnectionClosed, MalformedMessage or the signal's reason; `networkFailure` names the stage.
    * TypeError: a URL or a header that cannot be sent. What met a connection that the other side was just closing is sent once
    * more (RFC 9112 section 9.3.1).
    */

@@ -3,16 +3,15 @@ import type { Answer } from "../ports.ts"
 import type { Batch, Due } from "./batch.ts"
 import { Body, type Source } from "./body.ts"
 import { Chunked } from "./chunked.ts"
+import { hasLoneLf, MalformedMessage } from "./field-lines.ts"
 import type { FieldNames } from "./field-names.ts"
 import { Fields } from "./fields.ts"
-import { HEAD_BYTES, type Head, MalformedAnswer, parseHead } from "./head.ts"
+import { HEAD_BYTES, type Head, parseHead } from "./head.ts"
 import type { RequestBytes } from "./request.ts"
 
 /** Interim answers (1xx) before the one that counts. */
 const MAX_INTERIM = 16
 
-const CR = 0x0d
-const LF = 0x0a
 const BEGINNING = "HTTP/1."
 /** As bytes: to look for a text is four times as dear. */
 const BLANK_LINE = Buffer.from("\r\n\r\n")
@@ -98,7 +97,7 @@ export class Exchange implements Source, Due {
 
   /**
    * @param bytes as they came; may be written over
-   * @throws MalformedAnswer: the connection is of no use any more
+   * @throws MalformedMessage: the connection is of no use any more
    */
   push(bytes: Buffer): void {
     this.request = null
@@ -132,16 +131,16 @@ export class Exchange implements Source, Due {
         this.begin(head, all, from)
         return
       }
-      if (head.status === 101) throw new MalformedAnswer("nobody asked for another protocol")
-      if (++this.interim > MAX_INTERIM) throw new MalformedAnswer("interim answers without end")
+      if (head.status === 101) throw new MalformedMessage("nobody asked for another protocol")
+      if (++this.interim > MAX_INTERIM) throw new MalformedMessage("interim answers without end")
       end = all.indexOf(BLANK_LINE, from)
     }
-    if (end !== -1 || all.length - from > HEAD_BYTES) throw new MalformedAnswer("the answer's head is too large")
+    if (end !== -1 || all.length - from > HEAD_BYTES) throw new MalformedMessage("the answer's head is too large")
     // A head with such line ends would never come to its end here.
-    if (hasLoneLf(all, Math.max(from, seen))) throw new MalformedAnswer("the head's lines end without a CR")
+    if (hasLoneLf(all, Math.max(from, seen))) throw new MalformedMessage("the head's lines end without a CR")
     // What speaks something else might wait for us, as we for it.
     if (!BEGINNING.startsWith(all.toString("latin1", from, from + BEGINNING.length))) {
-      throw new MalformedAnswer("the answer is not HTTP/1")
+      throw new MalformedMessage("the answer is not HTTP/1")
     }
     this.held = all.subarray(from)
   }
@@ -192,13 +191,6 @@ export class Exchange implements Source, Due {
     this.request = null
     this.signal.removeEventListener("abort", this)
   }
-}
-
-function hasLoneLf(bytes: Buffer, from: number): boolean {
-  for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {
-    if (bytes[at - 1] !== CR) return true
-  }
-  return false
 }
 
 class Http1Answer implements Answer {

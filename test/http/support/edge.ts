@@ -3,6 +3,7 @@ import { createEdge, type Edge, type EdgeDeps, mount } from "../../../src/http/e
 import type { AccessEntry } from "../../../src/http/guard.ts"
 import type { OAuthProvider } from "../../../src/http/ports.ts"
 import type { LogFields } from "../../../src/observe/ports.ts"
+import { clientRequest, responseOf } from "../../support/requests.ts"
 import { KEY, testConfig } from "./config.ts"
 import { FakePool } from "./pool.ts"
 import { HandTime } from "./time.ts"
@@ -14,6 +15,8 @@ export interface Bench {
   readonly relay: ToyRelay
   readonly time: HandTime
   readonly access: AccessEntry[]
+  /** Statuses of requests that nobody could make out. */
+  readonly refused: number[]
   readonly logged: { readonly event: string; readonly fields: LogFields }[]
   readonly live: { current: Config }
   /** In-process request with the key. */
@@ -34,6 +37,7 @@ export function bench(options: BenchOptions = {}): Bench {
   const relay = new ToyRelay()
   const time = new HandTime()
   const access: AccessEntry[] = []
+  const refused: number[] = []
   const logged: { event: string; fields: LogFields }[] = []
   const live = { current: options.config ?? testConfig() }
   const write = (event: string, fields: LogFields = {}) => void logged.push({ event, fields })
@@ -49,19 +53,19 @@ export function bench(options: BenchOptions = {}): Bench {
     usage: (query) => ({ query }),
     reload: async () => ({ ok: true, changed: [], needsRestart: [], encryptionKeyId: null }),
     access: (entry) => void access.push(entry),
+    refused: (status) => void refused.push(status),
     ...options.deps,
   })
   const bare: Bench["bare"] = async (path, init, address = "127.0.0.1") =>
-    edge.handle(new Request(`http://localhost${path}`, { redirect: "manual", ...init }), {
-      requestIP: () => ({ address }),
-      timeout: () => undefined,
-    })
+    responseOf(
+      edge.handle(clientRequest(new Request(`http://localhost${path}`, { redirect: "manual", ...init }), address)),
+    )
   const ask: Bench["ask"] = (path, init = {}) => {
     const headers = new Headers(init.headers)
     headers.set("authorization", `Bearer ${KEY}`)
     return bare(path, { ...init, headers })
   }
-  return { edge, pool, relay, time, access, logged, live, ask, bare }
+  return { edge, pool, relay, time, access, refused, logged, live, ask, bare }
 }
 
 /** POST with a JSON body. */

@@ -7,6 +7,8 @@ import {
   type ProviderModule,
 } from "../../../src/http/ports.ts"
 import type { CallBase, Inbound, Provider, Relay } from "../../../src/relay/ports.ts"
+import type { Reply } from "../../../src/relay/reply.ts"
+import { replyOf } from "../../support/requests.ts"
 
 const STATUS: Readonly<Record<string, number>> = {
   unauthorized: 401,
@@ -35,9 +37,9 @@ export class ToyRelay implements Relay<CallBase> {
   answer: (call: CallBase, inbound: Inbound) => Promise<Response> = async (call) =>
     new Response(JSON.stringify({ served: call.model }), { headers: { "content-type": "application/json" } })
 
-  serve(call: CallBase, inbound: Inbound): Promise<Response> {
+  async serve(call: CallBase, inbound: Inbound): Promise<Reply> {
     this.served.push({ call, inbound })
-    return this.answer(call, inbound)
+    return replyOf(await this.answer(call, inbound))
   }
   abortAll(): void {}
 }

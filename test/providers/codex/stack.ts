@@ -71,7 +71,6 @@ export async function startStack(fake: FakeOpenAI, changes: Partial<CodexSetting
       },
       finish: (record) => {
         requests.push(record)
-        edge.ended(record.inbound)
       },
     },
   })
@@ -87,6 +86,7 @@ export async function startStack(fake: FakeOpenAI, changes: Partial<CodexSetting
     usage: () => ({}),
     reload: () => Promise.resolve({ ok: false, problems: [] }),
     access: () => undefined,
+    refused: () => undefined,
   })
   const { url } = edge.listen()
   const base = `${url.replace(/\/$/, "")}/codex/v1`

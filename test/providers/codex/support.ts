@@ -11,6 +11,7 @@ import { createUpstreams } from "../../../src/relay/fetcher.ts"
 import type { JudgeContext } from "../../../src/relay/ports.ts"
 import type { Lease } from "../../../src/scheduler/ports.ts"
 import type { FakeAccount, FakeOpenAI } from "../../fakes/openai.ts"
+import { clientRequest } from "../../support/requests.ts"
 
 export const MODELS = ["gpt-5.2-codex", "gpt-5.2", "gpt-5.5", "gpt-9-future"]
 export const VERSION = "0.155.0"
@@ -79,7 +80,7 @@ export function contextOf(
   models: string[] | null = null,
 ) {
   const bytes = new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body))
-  const request = new Request("http://127.0.0.1/codex/v1/responses", { method: "POST", headers })
+  const request = clientRequest(new Request("http://127.0.0.1/codex/v1/responses", { method: "POST", headers }))
   const context: ApiContext = {
     request,
     path: "/codex/v1/responses",
@@ -87,7 +88,6 @@ export function contextOf(
     principal: { name: "default", admin: false, models },
     inbound: {
       id: "request-1",
-      gone: false,
       signal: new AbortController().signal,
       startedAt: 0,
       principal: "default",
@@ -95,7 +95,6 @@ export function contextOf(
       path: "/codex/v1/responses",
       userAgent: headers["user-agent"] ?? "",
       address: "192.0.2.7",
-      lasts() {},
     },
   }
   return { context, bytes }

@@ -137,13 +137,13 @@ describe("interim answers", () => {
 
   test("without end are refused", async () => {
     const server = await newServer(writing(hints.repeat(17) + answer("at last")))
-    expect(codeOf(await failure(() => newClient().ask(server.url, asking())))).toBe("MalformedAnswer")
+    expect(codeOf(await failure(() => newClient().ask(server.url, asking())))).toBe("MalformedMessage")
     await server.wires[0]?.closed
   })
 
   test("that lead to another protocol are refused", async () => {
     const server = await newServer(writing("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"))
-    expect(codeOf(await failure(() => newClient().ask(server.url, asking())))).toBe("MalformedAnswer")
+    expect(codeOf(await failure(() => newClient().ask(server.url, asking())))).toBe("MalformedMessage")
     await server.wires[0]?.closed
   })
 })
@@ -167,7 +167,7 @@ describe("a head", () => {
     ["no end behind an interim one", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nx: ".padEnd(80 * KIB, "p")],
   ])("of %s is refused", async (_, text) => {
     const server = await newServer(writing(text))
-    expect(codeOf(await failure(() => newClient().ask(server.url, asking())))).toBe("MalformedAnswer")
+    expect(codeOf(await failure(() => newClient().ask(server.url, asking())))).toBe("MalformedMessage")
     await server.wires[0]?.closed
   })
 
@@ -189,7 +189,7 @@ describe("a head", () => {
     )
     const client = newClient()
     const signal = AbortSignal.timeout(2_000)
-    expect(codeOf(await failure(() => client.ask(server.url, asking({ signal }))))).toBe("MalformedAnswer")
+    expect(codeOf(await failure(() => client.ask(server.url, asking({ signal }))))).toBe("MalformedMessage")
     await server.wires[0]?.closed
     expect(await textOf(client.ask(server.url, asking()))).toBe("y")
     expect(server.wires).toHaveLength(2)
@@ -238,7 +238,7 @@ describe("a broken body", () => {
       expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe("good")
       const rest = failure(() => readAll(reader))
       server.wires[0]?.socket.write(more)
-      expect(codeOf(await rest)).toBe("MalformedAnswer")
+      expect(codeOf(await rest)).toBe("MalformedMessage")
       await server.wires[0]?.closed
     },
   )
@@ -247,7 +247,7 @@ describe("a broken body", () => {
     const server = await newServer(writing(`${CHUNKED}oops\r\n`))
     const got = await newClient().ask(server.url, asking())
     expect(got.status).toBe(200)
-    expect(codeOf(await failure(() => got.bytes()))).toBe("MalformedAnswer")
+    expect(codeOf(await failure(() => got.bytes()))).toBe("MalformedMessage")
     await server.wires[0]?.closed
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import { Chunked } from "../../../src/relay/http1/chunked.ts"
-import { MalformedAnswer } from "../../../src/relay/http1/head.ts"
+import { MalformedMessage } from "../../../src/relay/http1/field-lines.ts"
 
 interface Read {
   readonly data: string
@@ -162,7 +162,7 @@ describe("refused", () => {
   function expectRefused(text: string): void {
     const whole = `3\r\nabc\r\n${text}`
     for (const pieces of [[text], oneByOne(text), [whole], oneByOne(whole)]) {
-      expect(() => read(pieces), JSON.stringify(pieces).slice(0, 80)).toThrow(MalformedAnswer)
+      expect(() => read(pieces), JSON.stringify(pieces).slice(0, 80)).toThrow(MalformedMessage)
     }
   }
 

@@ -1,5 +1,7 @@
 import { afterEach } from "bun:test"
+import { Listener } from "../../../src/http/listener.ts"
 import { systemClock, systemTimers } from "../../../src/observe/clock.ts"
+import type { HaltSignal } from "../../../src/observe/halt.ts"
 import type { Log } from "../../../src/observe/ports.ts"
 import type { AttemptRecord, Inbound, Relay, RelaySettings, RequestRecord } from "../../../src/relay/ports.ts"
 import { createRelay } from "../../../src/relay/relay.ts"
@@ -50,19 +52,15 @@ export const SETTINGS: RelaySettings = {
   maxWaitMs: 1_000,
 }
 
-export const inbound = (signal: AbortSignal, over: Partial<Inbound> = {}): Inbound => ({
+export const inbound = (signal: HaltSignal, over: Partial<Inbound> = {}): Inbound => ({
   id: "request",
   signal,
-  get gone() {
-    return signal.aborted
-  },
   startedAt: performance.now(),
   principal: "default",
   method: "POST",
   path: "/toy",
   userAgent: "test",
   address: "192.0.2.7",
-  lasts() {},
   ...over,
 })
 
@@ -100,23 +98,23 @@ export function bench(options: BenchOptions): Bench {
     log,
     answerHeaders: { current: options.answerHeaders ?? false },
   })
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    idleTimeout: 0,
-    development: false,
-    async fetch(request) {
-      const text = await request.text()
-      const url = new URL(request.url)
+  const server = new Listener({
+    clock: systemClock,
+    timers: systemTimers,
+    log,
+    refused: () => undefined,
+    async handle(request) {
+      const text = new TextDecoder().decode(await request.bytes())
       const call = toyCall({
         ...options.call,
-        ...(url.searchParams.has("unary") && { stream: false }),
+        ...(request.target.query === "unary" && { stream: false }),
         ...(text && { text }),
       })
       const startedAt = (options.time?.clock ?? systemClock).mono()
       return relay.serve(call, inbound(request.signal, { startedAt }))
     },
   })
+  const { url } = server.listen("127.0.0.1", 0)
   open.push(() => {
     relay.abortAll()
     void server.stop(true)
@@ -127,7 +125,7 @@ export function bench(options: BenchOptions): Bench {
     provider,
     pool,
     relay,
-    url: server.url.href,
+    url: `${url}/`,
     attempts,
     requests,
     logged,

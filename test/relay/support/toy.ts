@@ -128,7 +128,14 @@ export interface Toy extends Provider<ToyCall> {
 }
 
 const ignore = (): void => undefined
-const silent: Log = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => silent }
+export const silent: Log = {
+  trace: ignore,
+  debug: ignore,
+  info: ignore,
+  warn: ignore,
+  error: ignore,
+  child: () => silent,
+}
 const { sender: direct } = createUpstreams({
   settings: { current: { enableMultiplexing: false, proxy: null } },
   log: silent,
@@ -163,7 +170,7 @@ export function toyProvider(options: ToyOptions): Toy {
         signal,
       }),
     open(response, call): Opened {
-      const headers = new Headers({ "content-type": call.stream ? "text/event-stream" : "application/json" })
+      const headers = { "content-type": call.stream ? "text/event-stream" : "application/json" }
       return call.stream
         ? { mode: "stream", response, framer: new ToyFramer(response.headers), headers }
         : { mode: "unary", response, assembler: new ToyAssembler(), headers }

@@ -1,0 +1,68 @@
+import { plainAddress, UNKNOWN } from "../../src/http/address.ts"
+import type { Answered, ClientRequest } from "../../src/http/ports.ts"
+import { targetOf } from "../../src/http/target.ts"
+import type { Outflow } from "../../src/relay/ports.ts"
+import { Reply } from "../../src/relay/reply.ts"
+
+/** A `Request` as the edge is handed it. @param welcome hears that its connection may rest for longer */
+export function clientRequest(
+  request: Request,
+  address = "127.0.0.1",
+  welcome: () => void = () => undefined,
+): ClientRequest {
+  const { method, headers, signal, body, url } = request
+  const target = targetOf(url)
+  if (target === null) throw new Error(`no target: ${url}`)
+  return {
+    method,
+    target,
+    headers,
+    signal,
+    body,
+    bytes: () => request.bytes(),
+    address: plainAddress(address) ?? UNKNOWN,
+    welcome,
+  }
+}
+
+/** What came of a request, as a `Response`. */
+export async function responseOf(answered: Answered | Promise<Answered>): Promise<Response> {
+  const answer = await answered
+  if (!(answer instanceof Reply)) return answer
+  const { status, fields, own, body } = answer
+  const whole = typeof body === "string" || body instanceof Uint8Array
+  return new Response(whole ? new Uint8Array(Buffer.from(body)) : streamOf(body), {
+    status,
+    headers: { ...fields, ...own },
+  })
+}
+
+/** A `Response` as the relay would give it. */
+export function replyOf({ status, headers, body }: Response): Reply {
+  return new Reply(status, Object.fromEntries(headers), body === null ? "" : outflowOf(body))
+}
+
+function streamOf(outflow: Outflow): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      outflow.start({
+        write(bytes) {
+          controller.enqueue(bytes.slice())
+          return bytes.length
+        },
+        close: () => controller.close(),
+      })
+    },
+  })
+}
+
+function outflowOf(body: ReadableStream<Uint8Array>): Outflow {
+  return {
+    start(sink) {
+      void (async () => {
+        for await (const chunk of body) sink.write(chunk)
+        sink.close()
+      })()
+    },
+  }
+}
