@@ -1,4 +1,5 @@
-import type { Answer, Assembler, ChunkReader, Failure } from "./ports.ts"
+import { flow } from "./flow.ts"
+import type { Answer, Assembler, ChunkReader, Failure, Receiver } from "./ports.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
 /** How much of a failed answer's body is read. */
@@ -34,23 +35,36 @@ export async function readErrorBody(response: Answer, limit: number = ERROR_BODY
  * Reads an answer into its assembler. "ended": the body is at its end; "done": the assembler has what it needs before that.
  * Each chunk is told to `watch`, for the idle limit. Rejects with what reading rejects with.
  */
-export async function readUnary(
+export function readUnary(
   reader: ChunkReader,
   assembler: Assembler,
   watch: { onChunk(): void },
   limit: number = UNARY_BYTES,
 ): Promise<Failure | "ended" | "done"> {
+  const { promise, resolve, reject } = Promise.withResolvers<Failure | "ended" | "done">()
   let size = 0
-  while (true) {
-    const { done, value } = await reader.read()
-    if (done) return assembler.failure ?? "ended"
-    watch.onChunk()
-    size += value.length
-    if (size > limit) return { kind: "cut", detail: `the answer is larger than ${limit} bytes` }
-    assembler.push(value)
-    if (assembler.failure !== null) return assembler.failure
-    if (assembler.done) return "done"
+  const receiver: Receiver = {
+    take(value) {
+      try {
+        watch.onChunk()
+        size += value.length
+        if (size > limit) resolve({ kind: "cut", detail: `the answer is larger than ${limit} bytes` })
+        else {
+          assembler.push(value)
+          if (assembler.failure !== null) resolve(assembler.failure)
+          else if (assembler.done) resolve("done")
+          else return true
+        }
+      } catch (error) {
+        reject(error)
+      }
+      return false
+    },
+    ended: () => resolve(assembler.failure ?? "ended"),
+    broke: reject,
   }
+  void flow(reader, receiver, null)
+  return promise
 }
 
 /**

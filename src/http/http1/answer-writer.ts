@@ -80,15 +80,19 @@ export class AnswerWriter implements Sink {
       if (this.open) this.whole(incoming, status, fields, bytes)
       return
     }
-    const reader = body.getReader()
-    this.reader = reader
     this.stream(incoming, status, fields)
+    if (incoming.method === "HEAD") await body.cancel()
+    else await this.pump(body.getReader())
+    this.close()
+  }
+
+  private async pump(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    this.reader = reader
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
       const taken = this.write(chunk.value)
       if (taken instanceof Promise) await taken
     }
     this.reader = null
-    this.close()
   }
 
   /** The answer to what was no request. */
@@ -127,11 +131,11 @@ export class AnswerWriter implements Sink {
   }
 
   /** Begins an answer of which nobody knows yet how long it will be. */
-  private stream({ head }: Incoming, status: number, fields: HeaderFields): void {
+  private stream({ method, head }: Incoming, status: number, fields: HeaderFields): void {
     const { recent } = head
-    this.chunked = recent
     this.lasts &&= recent
     this.begin(status, fields, recent ? "chunked" : "close", recent)
+    this.chunked = recent && method !== "HEAD"
   }
 
   private begin(status: number, fields: HeaderFields, framing: AnswerHead["framing"], recent: boolean): void {

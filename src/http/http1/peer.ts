@@ -118,7 +118,7 @@ export class Peer implements Carrier, Due, Ticking {
   drained(): void {
     this.writer.drain()
     if (this.incoming !== null) return
-    this.rests()
+    if (!this.begun) this.rests()
     if (this.writer.behind) return
     if (this.shutting) this.hangUp()
     else this.due()
@@ -241,6 +241,8 @@ export class Peer implements Carrier, Due, Ticking {
     if (intake.done) {
       this.intake = null
       this.deadline = Number.POSITIVE_INFINITY
+      // All of the body is here, if not read yet: a client that is not listened to could leave unnoticed.
+      this.resume()
       if (this.answered) this.turn()
     } else if (!this.answered && intake.size - this.sizeBefore >= WINDOW_BYTES) {
       this.sizeBefore = intake.size

@@ -21,6 +21,10 @@ export class Press {
 
   /** @param text Latin-1 */
   text(outlet: Outlet, text: string): void {
+    if (text.length > DIRECT_BYTES) {
+      this.bytes(outlet, Buffer.from(text, "latin1"), false)
+      return
+    }
     this.begin(outlet, text.length)
     this.length += this.buffer.write(text, this.length, "latin1")
   }

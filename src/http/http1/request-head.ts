@@ -113,8 +113,8 @@ export class RequestHeads {
 function parseFirstLine(text: string): FirstLine {
   const [, method = "", raw = "", major, minor] = FIRST_LINE.exec(text) ?? []
   if (method === "") throw new Refusal(400, "the first line is no request line of HTTP/1.1")
-  if (!METHODS.has(method)) throw new Refusal(501, "the method is not known here")
   if (major !== "1") throw new Refusal(505, "only HTTP/1.1 is spoken here")
+  if (!METHODS.has(method)) throw new Refusal(501, "the method is not known here")
   const target = parseTarget(raw)
   if (target === null) throw new Refusal(400, "the request's target is not valid: a path is expected")
   return { method, target, recent: minor !== "0" }
@@ -157,7 +157,8 @@ function framingOf(fields: HeaderFields, recent: boolean): number | "chunked" {
     return "chunked"
   }
   if (length === undefined) return 0
-  if (typeof length !== "string" || !LENGTH.test(length)) throw new Refusal(400, "the length is no number")
+  if (typeof length !== "string" || !LENGTH.test(length))
+    throw new Refusal(400, "one Content-Length is expected, and a number")
   return Number(length)
 }
 
