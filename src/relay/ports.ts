@@ -24,6 +24,8 @@ export type Chunk =
 
 /** Whom chunks are given to as they come. Must not throw. */
 export interface Receiver {
+  /** It keeps no view of what it has taken: the memory of a large chunk may be given back as soon as `take` returns. */
+  readonly letsGo?: true
   /** @returns whether the next one may follow; after false none does until it is asked for again */
   take(value: Uint8Array): boolean
   /** That was all. */

@@ -128,11 +128,19 @@ test("B8: who connects and says nothing, or sends its head or its body in drops,
     "no body": sendRaw(head, { port, ms: 20_000 }),
     "a body in drops": sendRaw(head, { port, ms: 20_000, later: drip("a") }),
   }
+  /** What each is told; who has said nothing is told nothing. */
+  const told: Record<keyof typeof slow, readonly number[]> = {
+    "a silent connection": [],
+    "half a head": [408],
+    "a head in drops": [408],
+    "no body": [400],
+    "a body in drops": [400],
+  }
   const before = served()
   for (const [name, sent] of Object.entries(slow)) {
     const answer = await sent
     expect({ name, closed: answer.closed }).toEqual({ name, closed: true })
-    // 15 s, and a tick of the server's timer wheel.
+    expect({ name, codes: statuses(answer) }).toEqual({ name, codes: Reflect.get(told, name) })
     expect(answer.ms).toBeLessThan(16_500)
   }
   expect(served()).toBe(before)

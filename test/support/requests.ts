@@ -1,6 +1,5 @@
 import { plainAddress, UNKNOWN } from "../../src/http/address.ts"
 import type { Answered, ClientRequest } from "../../src/http/ports.ts"
-import { targetOf } from "../../src/http/target.ts"
 import type { Outflow } from "../../src/relay/ports.ts"
 import { Reply } from "../../src/relay/reply.ts"
 
@@ -11,8 +10,8 @@ export function clientRequest(
   welcome: () => void = () => undefined,
 ): ClientRequest {
   const { method, headers, signal, body, url } = request
-  const target = targetOf(url)
-  if (target === null) throw new Error(`no target: ${url}`)
+  const { pathname, search } = new URL(url)
+  const target = { path: pathname, query: search.slice(1) }
   return {
     method,
     target,

@@ -180,7 +180,7 @@ export function report(results: Results): string {
     const total = Object.values(costs).reduce((sum, us) => sum + us, 0)
     parts.push(
       `#### Where the time of a whole answer of 1 KB goes, ${api}\n\nInside one process without sockets, by what each part adds. ` +
-        "The rest of the CPU time in the first table is the runtime's HTTP on both sides and the kernel's.\n\n" +
+        "The rest of the CPU time in the first table is HTTP on both sides, the sockets and the kernel.\n\n" +
         markdown(["part", "adds"], [...rows, ["together", fine(total)]]),
     )
   }

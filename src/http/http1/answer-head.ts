@@ -34,7 +34,13 @@ const REASONS: Readonly<Record<number, string>> = {
 }
 
 /** Ours to say. */
-const FRAMING: ReadonlySet<string> = new Set(["content-length", "transfer-encoding", "date", "keep-alive"])
+const FRAMING: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "transfer-encoding",
+  "date",
+  "keep-alive",
+])
 
 export interface AnswerHead {
   readonly status: number
@@ -53,15 +59,22 @@ export interface AnswerHead {
 /** An answer's head as it goes over the connection, blank line included; Latin-1. @throws TypeError for a field that could be read as several */
 export function answerHead({ status, fields, framing, lasts, recent, date }: AnswerHead): string {
   let text = `HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n${lines(fields)}${date}`
-  if (!lasts && !closes(fields)) text += "connection: close\r\n"
-  else if (lasts && !recent) text += "connection: keep-alive\r\n"
+  const options = connection(fields, lasts, recent)
+  if (options !== "") text += line("connection", options)
   if (typeof framing === "number") return `${text}content-length: ${framing}\r\n\r\n`
   return framing === "chunked" ? `${text}transfer-encoding: chunked\r\n\r\n` : `${text}\r\n`
 }
 
+/** What is to be said of the connection, beside what the fields name in it (an upgrade). */
+function connection(fields: HeaderFields, lasts: boolean, recent: boolean): string {
+  const named = typeof fields.connection === "string" ? fields.connection : ""
+  const ours = lasts ? (recent ? "" : "keep-alive") : closes(fields) ? "" : "close"
+  return named === "" || ours === "" ? named + ours : `${named}, ${ours}`
+}
+
 /** Whether the fields say that the connection ends with this answer. */
 export function closes({ connection }: HeaderFields): boolean {
-  return typeof connection === "string" && /\bclose\b/i.test(connection)
+  return typeof connection === "string" && /(?:^|,)\s*close\s*(?:,|$)/i.test(connection)
 }
 
 /** What could end a line, or a text, for some reader; and what, cut down to single bytes, may become such. */
@@ -79,6 +92,8 @@ function lines(fields: HeaderFields): string {
 }
 
 function line(name: string, value: string): string {
-  if (BREAKS.test(value)) throw new TypeError(`the answer's ${name} holds a line end`)
+  if (BREAKS.test(name) || BREAKS.test(value)) {
+    throw new TypeError(`the answer's field ${JSON.stringify(name)} holds a line end`)
+  }
   return `${name}: ${value}\r\n`
 }

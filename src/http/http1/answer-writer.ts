@@ -20,14 +20,15 @@ export interface Writing {
 }
 
 /** Writes the answers of one connection, one after another. */
-export class AnswerWriter implements Sink {
+export class AnswerWriter {
   /** Whether the connection carries another request after this one. */
   lasts = true
 
   private readonly outbox: Outbox
   private open = true
-  private chunked = false
-  /** Reads the body of an answer that is a stream of the runtime's. */
+  /** What is being written, if nobody knew its length. */
+  private stream: AnswerStream | null = null
+  /** Reads the body of an answer of the runtime's kind. */
   private reader: ReadableStreamDefaultReader<Uint8Array> | null = null
 
   /** @param onEnd all of an answer was given */
@@ -52,6 +53,7 @@ export class AnswerWriter implements Sink {
   /** Nobody is there to be written to. */
   drop(): void {
     this.open = false
+    this.stream = null
     this.outbox.drop()
     void this.reader?.cancel().catch(() => undefined)
   }
@@ -63,58 +65,57 @@ export class AnswerWriter implements Sink {
 
   reply(incoming: Incoming, { status, fields, own, body }: Reply): void {
     const told = { ...fields, ...own }
-    if (typeof body === "string" || body instanceof Uint8Array) {
-      this.whole(incoming, status, told, body)
-      return
-    }
-    this.stream(incoming, status, told)
-    body.start(this)
+    if (typeof body === "string" || body instanceof Uint8Array) this.whole(incoming, status, told, body)
+    else body.start(this.begun(incoming, status, told))
   }
 
   /** An answer of the runtime's kind. Rejects with what broke its body. */
   async pass(incoming: Incoming, response: Response): Promise<void> {
     const { status, headers, body } = response
     const fields = headers.toJSON()
-    if (body === null || !isEventStream(headers)) {
-      const bytes = await response.bytes()
-      if (this.open) this.whole(incoming, status, fields, bytes)
+    if (body === null) {
+      this.whole(incoming, status, fields, "")
       return
     }
-    this.stream(incoming, status, fields)
-    if (incoming.method === "HEAD") await body.cancel()
-    else await this.pump(body.getReader())
-    this.close()
-  }
-
-  private async pump(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    const reader = body.getReader()
     this.reader = reader
-    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-      const taken = this.write(chunk.value)
-      if (taken instanceof Promise) await taken
+    if (isEventStream(headers)) {
+      const stream = this.begun(incoming, status, fields)
+      if (incoming.method === "HEAD") await reader.cancel()
+      else await pump(reader, stream)
+      this.reader = null
+      stream.close()
+      return
     }
+    const bytes = await collect(reader)
     this.reader = null
+    if (this.open) this.whole(incoming, status, fields, bytes)
   }
 
   /** The answer to what was no request. */
   refuse(refusal: Refusal, id: string): void {
     const { status, fields, body } = refusal.answer(id)
-    this.begin(status, fields, body.length, true)
+    this.head(status, fields, body.length, true)
     this.writing.press.text(this.outbox, body)
   }
 
-  write(bytes: Uint8Array): number | Promise<number> {
-    if (!this.open || bytes.length === 0) return 0
-    const { outbox, chunked } = this
+  /** Some of a stream's bytes. */
+  push(stream: AnswerStream, bytes: Uint8Array): number | Promise<number> {
+    if (stream !== this.stream || stream.form === "mute" || bytes.length === 0) return 0
+    const { outbox } = this
     const { press } = this.writing
-    if (chunked) press.text(outbox, `${bytes.length.toString(16)}\r\n`)
+    const isChunked = stream.form === "chunked"
+    if (isChunked) press.text(outbox, `${bytes.length.toString(16)}\r\n`)
     press.bytes(outbox, bytes, true)
-    if (chunked) press.text(outbox, "\r\n")
+    if (isChunked) press.text(outbox, "\r\n")
     return outbox.behind ? outbox.drained() : bytes.length
   }
 
-  close(): void {
-    if (!this.open) return
-    if (this.chunked) this.writing.press.text(this.outbox, LAST_CHUNK)
+  /** A stream has come to its end. */
+  finish(stream: AnswerStream): void {
+    if (stream !== this.stream) return
+    this.stream = null
+    if (stream.form === "chunked") this.writing.press.text(this.outbox, LAST_CHUNK)
     this.onEnd()
   }
 
@@ -122,7 +123,7 @@ export class AnswerWriter implements Sink {
     const { press } = this.writing
     const isText = typeof body === "string"
     const length = isText ? Buffer.byteLength(body) : body.length
-    this.begin(status, fields, isBodiless(status) ? null : length, head.recent)
+    this.head(status, fields, isBodiless(status) ? null : length, head.recent)
     if (method !== "HEAD" && length > 0 && !isBodiless(status)) {
       if (isText) press.utf8(this.outbox, body, length)
       else press.bytes(this.outbox, body, false)
@@ -131,19 +132,51 @@ export class AnswerWriter implements Sink {
   }
 
   /** Begins an answer of which nobody knows yet how long it will be. */
-  private stream({ method, head }: Incoming, status: number, fields: HeaderFields): void {
+  private begun({ method, head }: Incoming, status: number, fields: HeaderFields): AnswerStream {
     const { recent } = head
-    this.lasts &&= recent
-    this.begin(status, fields, recent ? "chunked" : "close", recent)
-    this.chunked = recent && method !== "HEAD"
+    const framing = isBodiless(status) ? null : recent ? "chunked" : "close"
+    this.lasts &&= framing !== "close"
+    this.head(status, fields, framing, recent)
+    const stream = new AnswerStream(this, method === "HEAD" || framing === null ? "mute" : framing)
+    this.stream = stream
+    return stream
   }
 
-  private begin(status: number, fields: HeaderFields, framing: AnswerHead["framing"], recent: boolean): void {
+  private head(status: number, fields: HeaderFields, framing: AnswerHead["framing"], recent: boolean): void {
     const { press, closing } = this.writing
     this.lasts &&= !closing && !closes(fields)
     const { lasts } = this
     press.text(this.outbox, answerHead({ status, fields, framing, lasts, recent, date: this.writing.date() }))
   }
+}
+
+/** One answer's body; of no effect once it is closed, or its client is gone. */
+class AnswerStream implements Sink {
+  constructor(
+    private readonly writer: AnswerWriter,
+    readonly form: "chunked" | "close" | "mute",
+  ) {}
+
+  write(bytes: Uint8Array): number | Promise<number> {
+    return this.writer.push(this, bytes)
+  }
+
+  close(): void {
+    this.writer.finish(this)
+  }
+}
+
+async function pump(reader: ReadableStreamDefaultReader<Uint8Array>, sink: Sink): Promise<void> {
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+    const taken = sink.write(chunk.value)
+    if (taken instanceof Promise) await taken
+  }
+}
+
+async function collect(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) parts.push(chunk.value)
+  return Buffer.concat(parts)
 }
 
 /** Statuses whose answers have no body (RFC 9110 section 6.4.1). */

@@ -1,6 +1,7 @@
 import { Halt } from "../../observe/halt.ts"
 import type { Batch } from "../../relay/http1/batch.ts"
 import { Body, type Source } from "../../relay/http1/body.ts"
+import { ConnectionClosed } from "../../relay/http1/connection.ts"
 import { Fields } from "../../relay/http1/fields.ts"
 import type { AnswerBody } from "../../relay/ports.ts"
 import type { ClientRequest } from "../ports.ts"
@@ -72,6 +73,12 @@ export class Incoming implements ClientRequest {
 
   welcome(): void {
     this.carrier.welcome()
+  }
+
+  /** The answer is given: what is still to come of the body is nobody's any more. */
+  drop(): void {
+    this.inflow?.fail(new ConnectionClosed("the request was answered before its body was read"))
+    void this.inflow?.cancel()
   }
 
   /** The client has left, or is not listened to any more. @param error what broke the body, if it was still to come */

@@ -10,6 +10,7 @@ export interface Writable {
 export class Outbox implements Outlet {
   private unsent: Uint8Array[] = []
   private waiter: PromiseWithResolvers<number> | null = null
+  private dropped = false
 
   constructor(private readonly socket: Writable) {}
 
@@ -19,6 +20,7 @@ export class Outbox implements Outlet {
   }
 
   push(bytes: Uint8Array, passing: boolean): void {
+    if (this.dropped) return
     const taken = this.behind ? 0 : Math.max(0, this.socket.write(bytes))
     if (taken === bytes.length) return
     const rest = bytes.subarray(taken)
@@ -50,6 +52,7 @@ export class Outbox implements Outlet {
 
   /** Nobody takes any more. */
   drop(): void {
+    this.dropped = true
     this.unsent = []
     this.release()
   }

@@ -7,7 +7,7 @@ import type { Ticker, Ticking } from "../../relay/ticker.ts"
 import { plainAddress, UNKNOWN } from "../address.ts"
 import { type Answered, HttpError } from "../ports.ts"
 import { AnswerWriter, type Writing } from "./answer-writer.ts"
-import { checkBeginning } from "./beginning.ts"
+import { checkBeginning, isLetter } from "./beginning.ts"
 import { type Carrier, Incoming } from "./incoming.ts"
 import { Intake } from "./intake.ts"
 import { Refusal } from "./refusal.ts"
@@ -74,8 +74,12 @@ export class Peer implements Carrier, Due, Ticking {
   private sizeBefore = 0
   /** The answer has begun; all of it was given. */
   private answering = false
+  /** The client was told to send the body. */
+  private goneOn = false
   private answered = false
   private welcomed = false
+  /** The body is not read as fast as it comes. */
+  private bodyHeld = false
   private paused = false
   /** Nothing is listened to any more. */
   private deaf = false
@@ -98,7 +102,7 @@ export class Peer implements Carrier, Due, Ticking {
 
   /** Whether something of an answer is still to come. */
   get busy(): boolean {
-    return this.incoming !== null || this.writer.behind
+    return (this.incoming !== null && !this.answered) || this.writer.behind
   }
 
   received(bytes: Buffer): void {
@@ -108,7 +112,7 @@ export class Peer implements Carrier, Due, Ticking {
       if (more.length === 0) return
       this.rest = this.rest.length === 0 ? more : Buffer.concat([this.rest, more])
       if (this.incoming === null) this.due()
-      else if (this.rest.length > AHEAD_BYTES) this.pause()
+      this.regulate()
     } catch (error) {
       this.refuse(error)
     }
@@ -129,17 +133,18 @@ export class Peer implements Carrier, Due, Ticking {
     if (!this.alive) return
     this.alive = false
     this.deaf = true
-    this.house.ticker.remove(this)
-    this.writer.drop()
-    this.incoming?.left(new ConnectionClosed("the client has left"))
+    const { incoming } = this
     this.incoming = null
+    this.house.ticker.remove(this)
     this.house.gone(this)
+    this.writer.drop()
+    incoming?.left(new ConnectionClosed("the client has left"))
   }
 
   /** Ends it as soon as nothing of an answer is to come. */
   retire(): void {
     this.writer.lasts = false
-    if (this.incoming === null) this.shut()
+    if (this.incoming === null || this.answered) this.shut()
   }
 
   /** Ends it at once. */
@@ -162,31 +167,35 @@ export class Peer implements Carrier, Due, Ticking {
     if (this.deaf || this.incoming !== null || this.writer.behind || this.rest.length === 0) return
     try {
       this.next()
+      this.regulate()
     } catch (error) {
       this.refuse(error)
     }
   }
 
+  /** The body comes faster than it is read: that it does not come is not the client's fault now. */
   pause(): void {
-    this.paused = true
-    this.socket.pause()
+    this.bodyHeld = true
+    this.deadline = Number.POSITIVE_INFINITY
+    this.regulate()
   }
 
   resume(): void {
-    if (!this.paused) return
-    this.paused = false
-    this.socket.resume()
+    if (!this.bodyHeld) return
+    this.bodyHeld = false
+    if (this.intake !== null && !this.answered) this.beginWindow(this.intake)
+    this.regulate()
   }
 
-  /** Of a body: nobody reads the rest. What is left of it is passed over once the answer is given. */
+  /** Nobody reads the rest of the body: it is passed over once the answer is given. */
   abandon(): void {
     this.resume()
   }
 
   bodyWanted(): void {
-    if (this.intake?.size === 0 && !this.answering && this.incoming?.head.expects === true) {
-      this.writer.goOn()
-    }
+    if (this.goneOn || this.answering || this.intake?.size !== 0 || this.incoming?.head.expects !== true) return
+    this.goneOn = true
+    this.writer.goOn()
   }
 
   welcome(): void {
@@ -201,7 +210,7 @@ export class Peer implements Carrier, Due, Ticking {
     while (rest[0] === CR && rest[1] === LF) rest = rest.subarray(2)
     this.rest = rest
     const end = rest.indexOf(BLANK_LINE)
-    if (end === -1 || end > HEAD_BYTES) {
+    if (end === -1 || end > HEAD_BYTES || !isLetter(rest[0])) {
       checkBeginning(rest)
       if (!this.begun && rest.length > 0) this.deadline = house.ticker.due(HEAD_MS)
       this.begun = rest.length > 0
@@ -210,7 +219,7 @@ export class Peer implements Carrier, Due, Ticking {
     const head = house.heads.read(rest.toString("latin1", 0, end))
     const incoming = new Incoming(head, this, house.batch)
     this.incoming = incoming
-    this.begun = this.answering = this.answered = this.welcomed = false
+    this.begun = this.answering = this.answered = this.welcomed = this.goneOn = false
     this.writer.lasts = head.lasts
     this.rest = NOTHING
     this.deadline = Number.POSITIVE_INFINITY
@@ -221,8 +230,7 @@ export class Peer implements Carrier, Due, Ticking {
     else {
       const intake = new Intake(head.framing, inflow)
       this.intake = intake
-      this.sizeBefore = 0
-      this.deadline = house.ticker.due(house.receiveMs)
+      this.beginWindow(intake)
       if (behind.length > 0) this.rest = this.takeIn(behind, intake)
     }
     this.serve(incoming)
@@ -244,11 +252,25 @@ export class Peer implements Carrier, Due, Ticking {
       // All of the body is here, if not read yet: a client that is not listened to could leave unnoticed.
       this.resume()
       if (this.answered) this.turn()
-    } else if (!this.answered && intake.size - this.sizeBefore >= WINDOW_BYTES) {
-      this.sizeBefore = intake.size
-      this.deadline = this.house.ticker.due(this.house.receiveMs)
+    } else if (!this.answered && !this.bodyHeld && intake.size - this.sizeBefore >= WINDOW_BYTES) {
+      this.beginWindow(intake)
     }
     return rest
+  }
+
+  /** A new window of time, in which the body must make progress. */
+  private beginWindow({ size }: Intake): void {
+    this.sizeBefore = size
+    this.deadline = this.house.ticker.due(this.house.receiveMs)
+  }
+
+  /** Listens to the client as long as what he sends has room here. */
+  private regulate(): void {
+    const hold = this.bodyHeld || this.rest.length > AHEAD_BYTES
+    if (hold === this.paused || !this.alive) return
+    this.paused = hold
+    if (hold) this.socket.pause()
+    else this.socket.resume()
   }
 
   /** What is still to come of the request is of no use: whoever reads it hears why, and the connection ends with the answer. */
@@ -257,6 +279,8 @@ export class Peer implements Carrier, Due, Ticking {
     this.unread = true
     this.writer.lasts = false
     this.intake = null
+    this.bodyHeld = false
+    this.regulate()
     this.deadline = Number.POSITIVE_INFINITY
     this.incoming?.inflow?.fail(error)
     if (this.answered) this.turn()
@@ -271,7 +295,6 @@ export class Peer implements Carrier, Due, Ticking {
     }
     this.writer.lasts = false
     this.writer.refuse(error, this.house.refused(error, this.address))
-    this.unread = true
     this.shut()
   }
 
@@ -288,6 +311,8 @@ export class Peer implements Carrier, Due, Ticking {
       return
     }
     this.answering = true
+    // Who waits to be told to send his body, and is not, may send it or not: what comes next could be either (RFC 9110 section 10.1.1).
+    if (incoming.head.expects && !this.goneOn && this.intake?.size === 0) this.writer.lasts = false
     if (answered instanceof Reply) this.writer.reply(incoming, answered)
     else this.writer.pass(incoming, answered).catch(this.broken)
   }
@@ -304,7 +329,7 @@ export class Peer implements Carrier, Due, Ticking {
     else if (!this.writer.lasts) this.shut()
     else {
       // What nobody has read is passed over.
-      void this.incoming?.inflow?.cancel()
+      this.incoming?.drop()
       this.resume()
       this.deadline = this.house.ticker.due(SKIP_MS)
     }
@@ -314,12 +339,11 @@ export class Peer implements Carrier, Due, Ticking {
   private turn(): void {
     this.incoming = null
     this.answered = false
-    if (!this.writer.lasts || this.house.closing) {
+    if (!this.writer.lasts) {
       this.shut()
       return
     }
     this.rests()
-    this.resume()
     if (this.rest.length > 0) this.house.batch.tell(this)
   }
 
@@ -338,17 +362,18 @@ export class Peer implements Carrier, Due, Ticking {
     this.shutting = true
     this.deaf = true
     this.unread ||= this.intake !== null || this.rest.length > 0
+    this.incoming?.drop()
     this.incoming = null
     this.rest = NOTHING
+    this.bodyHeld = false
     this.house.press.flush()
     this.rests()
-    this.resume()
+    this.regulate()
     if (!this.writer.behind) this.hangUp()
   }
 
   private hangUp(): void {
     if (this.unread) {
-      this.rests()
       this.socket.shutdown()
       return
     }

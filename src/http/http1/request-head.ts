@@ -1,8 +1,9 @@
 /** The head of a client's request (RFC 9112), read strictly: what two readers could understand differently is refused. Pure. */
+import { copied } from "../../observe/copied.ts"
 import type { HeaderFields } from "../../relay/headers.ts"
 import { isKept, lineEnd, MalformedMessage, parseFields, TooManyFields } from "../../relay/http1/field-lines.ts"
 import type { FieldNames } from "../../relay/http1/field-names.ts"
-import { type Target, targetOf } from "../target.ts"
+import type { Target } from "../target.ts"
 import { Refusal } from "./refusal.ts"
 
 /** Largest head that is read, in bytes. */
@@ -34,7 +35,7 @@ interface FirstLine {
 
 /** A higher minor version is read as 1.1 (RFC 9112 section 2.3). */
 const FIRST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/
-const ABSOLUTE = /^https?:\/\/[^/?#@]+(?=[/?]|$)/i
+const ABSOLUTE = /^https?:\/\/([^/?]+)/i
 /** A host and its port (RFC 3986 section 3.2.2); no user, no path, no second one. */
 const HOST = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+;=%-]*)(?::\d{0,5})?$/i
 const LENGTH = /^\d{1,15}$/
@@ -99,12 +100,12 @@ export class RequestHeads {
   private firstLine(text: string): FirstLine {
     const known = this.known.get(text)
     if (known !== undefined) return known
-    const line = parseFirstLine(text)
     // A query may hold a key.
-    if (line.target.query === "" && text.length <= KNOWN_LENGTH) {
-      if (this.known.size >= MOST_KNOWN) this.known.clear()
-      this.known.set(Buffer.from(text, "latin1").toString("latin1"), line)
-    }
+    if (text.length > KNOWN_LENGTH || text.includes("?")) return parseFirstLine(text)
+    const own = copied(text)
+    const line = parseFirstLine(own)
+    if (this.known.size >= MOST_KNOWN) this.known.clear()
+    this.known.set(own, line)
     return line
   }
 }
@@ -122,18 +123,22 @@ function parseFirstLine(text: string): FirstLine {
 
 /** The origin form, or the absolute form without its host, which decides nothing (checks B6); null for all others. */
 function parseTarget(raw: string): Target | null {
-  const path = raw.startsWith("/") ? raw : rooted(raw.replace(ABSOLUTE, ""), raw)
+  const path = raw.startsWith("/") ? raw : withoutHost(raw)
   if (path === null || path.includes("#")) return null
   const mark = path.indexOf("?")
   const before = mark === -1 ? path : path.slice(0, mark)
-  if (PLAIN.test(before) && !before.includes("/."))
-    return { path: before, query: mark === -1 ? "" : path.slice(mark + 1) }
-  return targetOf(new URL(`http://localhost${path}`).href)
+  const isPlain = PLAIN.test(before) && !before.includes("/.")
+  return {
+    path: isPlain ? before : new URL(`http://localhost${before}`).pathname,
+    query: mark === -1 ? "" : path.slice(mark + 1),
+  }
 }
 
 /** What is left of an absolute target without its scheme and host, with the slash that may be left out. */
-function rooted(rest: string, raw: string): string | null {
-  if (rest === raw) return null
+function withoutHost(raw: string): string | null {
+  const [start = "", host = ""] = ABSOLUTE.exec(raw) ?? []
+  if (host === "" || !HOST.test(host)) return null
+  const rest = raw.slice(start.length)
   return rest.startsWith("/") ? rest : `/${rest}`
 }
 

@@ -240,7 +240,8 @@ export class StreamFramer implements Framer {
   #keepOdd(chunk: Uint8Array): void {
     const room = MAX_ODD_BYTES - this.#oddBytes
     if (room <= 0) return
-    const kept = chunk.subarray(0, room)
+    // The chunk itself may be given back.
+    const kept = new Uint8Array(chunk.subarray(0, room))
     this.#odd ??= []
     this.#odd.push(kept)
     this.#oddBytes += kept.length

@@ -8,7 +8,7 @@ const SPACE = 0x20
 
 /** Largest chunk size, in hexadecimal digits: below 2^52 bytes. */
 const SIZE_DIGITS = 13
-/** Most bytes of one chunk's extensions, and of all trailers. */
+/** Most bytes of extensions and trailers beyond the data so far: whole bodies of hardly anything else are no one's to read (CVE-2023-39326). */
 const EXTRA_BYTES = 16 * 1024
 
 /** What the next byte belongs to. Numbers, since they are looked at for every chunk. */
@@ -183,7 +183,7 @@ export class Chunked {
     this.stage = size === 0 ? TRAILER : DATA
     this.size = 0
     this.digits = 0
-    this.extra = 0
+    this.extra = Math.max(0, this.extra - size)
   }
 
   private passOver(byte: number): void {

@@ -1,3 +1,5 @@
+import { copied } from "../../observe/copied.ts"
+
 /** Characters of a field's name (RFC 9110 section 5.6.2). */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
@@ -15,12 +17,11 @@ export class FieldNames {
     if (known !== undefined) return known
     if (!TOKEN.test(text)) return ""
     const name = text.toLowerCase()
-    if (this.names.size < MAX_NAMES && name.length <= NAME_LENGTH) this.names.set(copied(text), copied(name))
+    if (name.length <= NAME_LENGTH) {
+      // Names that somebody made up must not keep out the usual ones for good.
+      if (this.names.size >= MAX_NAMES) this.names.clear()
+      this.names.set(copied(text), copied(name))
+    }
     return name
   }
-}
-
-/** A text of its own: a part of another one keeps all of that. */
-function copied(text: string): string {
-  return Buffer.from(text, "latin1").toString("latin1")
 }

@@ -191,6 +191,7 @@ describe("refused", () => {
     ["data that end as LF CR", "3\r\nabc\n\r0\r\n"],
     ["a last chunk that ends with LF", "0\n\r\n"],
     ["a last line that ends with CR alone", "0\r\n\rx"],
+    ["hardly anything but extensions", `1;${"a".repeat(9_000)}\r\nx\r\n`.repeat(3)],
     ["extensions without end", `3;${"a".repeat(20_000)}`],
     ["white space without end", `3${" ".repeat(20_000)}`],
     ["a trailer without end", `0\r\n${"a".repeat(20_000)}`],
@@ -221,8 +222,11 @@ describe("refused", () => {
 
   test("is not what stays within the limits", () => {
     const extension = "a".repeat(16 * 1024 - 2)
-    expect(read([`3;${extension}\r\nabc\r\n2;${extension}\r\nde\r\n0\r\n\r\n`])).toMatchObject({
-      data: "abcde",
+    // As much of it may come again once as much data has.
+    const data = "d".repeat(extension.length)
+    const size = data.length.toString(16)
+    expect(read([`3;${extension}\r\nabc\r\n${size};b\r\n${data}\r\n2;${extension}\r\nde\r\n0\r\n\r\n`])).toMatchObject({
+      data: `abc${data}de`,
       done: true,
     })
     expect(read([`0\r\n${"a: b\r\n".repeat(2_000)}\r\n`]).done).toBe(true)
