@@ -15,6 +15,8 @@ const ENDED_EARLY: Failure = { kind: "cut", detail: "the upstream ended the stre
 export interface Peeked {
   /** Client bytes, in order. */
   readonly held: readonly Uint8Array[]
+  /** The last chunk that was read: `held` may be views of it. */
+  readonly chunk: Uint8Array | null
   /** A read that was begun and has not come back, or null. */
   readonly pending: ReturnType<ChunkReader["read"]> | null
   /** The upstream's body was read to its end and the framer told so; its last bytes are in `held`. */
@@ -47,7 +49,6 @@ export interface StreamParts {
  */
 export class LiveStream implements Ticking, Receiver, Outflow {
   place = -1
-  readonly letsGo = true
   private sink: Sink | null = null
   private over = false
   /** When the pending read began or the last chunk came; the idle limit does not run while the client is behind. */
@@ -60,15 +61,17 @@ export class LiveStream implements Ticking, Receiver, Outflow {
   private unsent: Uint8Array | null = null
   /** What was read before the commit and is not written yet. */
   private readonly held: Uint8Array[]
+  private peeked: Peeked["chunk"]
   private pending: Peeked["pending"]
   private readonly endedInPeek: boolean
 
   constructor(
     private readonly parts: StreamParts,
-    { held, pending, ended }: Peeked,
+    { held, chunk, pending, ended }: Peeked,
   ) {
     this.upstreamAt = this.writtenAt = parts.ticker.now
     this.held = [...held]
+    this.peeked = chunk
     this.pending = pending
     this.endedInPeek = ended
     this.noteDone()
@@ -129,7 +132,9 @@ export class LiveStream implements Ticking, Receiver, Outflow {
       this.broke(error)
     }
     if (this.over) return
-    const { pending } = this
+    const { peeked, pending } = this
+    this.peeked = null
+    if (peeked !== null) this.parts.reader.giveBack?.(peeked)
     this.pending = null
     if (this.endedInPeek) this.finish("complete", null, null)
     else void flow(this.parts.reader, this, pending)
@@ -137,13 +142,15 @@ export class LiveStream implements Ticking, Receiver, Outflow {
 
   take(value: Uint8Array): boolean {
     if (this.over) return false
-    const { framer, ticker } = this.parts
+    const { framer, reader, ticker } = this.parts
     this.upstreamAt = ticker.now
     try {
       const out = framer.push(value)
-      if (out !== null && !this.given(out)) return false
-      this.noteDone()
-      return true
+      const goesOn = out === null || this.given(out)
+      // What the framer and the sink keep of it are copies.
+      reader.giveBack?.(value)
+      if (goesOn) this.noteDone()
+      return goesOn
     } catch (error) {
       this.broke(error)
       return false

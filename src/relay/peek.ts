@@ -21,26 +21,28 @@ export interface PeekHooks {
 export async function peek(reader: ChunkReader, framer: Framer, hooks: PeekHooks): Promise<Peeked | Failure> {
   const held: Uint8Array[] = []
   let size = 0
+  let chunk: Uint8Array | null = null
   let limit: Promise<null> | null = null
   while (true) {
     const pending = reader.read()
     if (framer.events > 0) limit ??= hooks.after(PEEK_MS)
     const read = limit === null ? await pending : await Promise.race([pending, limit])
-    if (read === null) return { held, pending, ended: false }
-    if (read.done) return atEnd(framer, held)
+    if (read === null) return { held, chunk, pending, ended: false }
+    if (read.done) return atEnd(framer, held, chunk)
     hooks.onChunk()
-    size += read.value.length
-    const out = framer.push(read.value)
+    chunk = read.value
+    size += chunk.length
+    const out = framer.push(chunk)
     if (framer.failure !== null) return framer.failure
     if (out !== null) held.push(out)
     if (framer.phase !== "opening" || framer.events >= PEEK_EVENTS || size >= PEEK_BYTES) {
-      return { held, pending: null, ended: false }
+      return { held, chunk, pending: null, ended: false }
     }
   }
 }
 
 /** The body ended while nothing meaningful had come; the framer may find a last, unterminated event in what it holds. */
-function atEnd(framer: Framer, held: Uint8Array[]): Peeked | Failure {
+function atEnd(framer: Framer, held: Uint8Array[], chunk: Uint8Array | null): Peeked | Failure {
   const last = framer.end(null)
   if (framer.failure !== null) return framer.failure
   if (framer.events === 0) return { kind: "empty" }
@@ -48,5 +50,5 @@ function atEnd(framer: Framer, held: Uint8Array[]): Peeked | Failure {
     return { kind: "cut", detail: `the stream ended after ${framer.events} events without an answer` }
   }
   if (last !== null) held.push(last)
-  return { held, pending: null, ended: true }
+  return { held, chunk, pending: null, ended: true }
 }

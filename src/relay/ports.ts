@@ -24,8 +24,6 @@ export type Chunk =
 
 /** Whom chunks are given to as they come. Must not throw. */
 export interface Receiver {
-  /** It keeps no view of what it has taken: the memory of a large chunk may be given back as soon as `take` returns. */
-  readonly letsGo?: true
   /** @returns whether the next one may follow; after false none does until it is asked for again */
   take(value: Uint8Array): boolean
   /** That was all. */
@@ -54,6 +52,8 @@ export interface ChunkReader {
   read(): Promise<Chunk>
   /** Gives what comes to a receiver, without a promise for each chunk; never while a `read` is pending. */
   flow?(receiver: Receiver): void
+  /** Nobody looks at a chunk of this body any more: the memory of a large one may be freed at once. */
+  giveBack?(chunk: Uint8Array): void
   /** Nobody wants the rest. */
   cancel(): Promise<void>
 }

@@ -46,7 +46,7 @@ function streamOf(outflow: Outflow): ReadableStream<Uint8Array> {
     start(controller) {
       outflow.start({
         write(bytes) {
-          controller.enqueue(bytes.slice())
+          controller.enqueue(new Uint8Array(bytes))
           return bytes.length
         },
         close: () => controller.close(),

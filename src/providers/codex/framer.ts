@@ -156,7 +156,8 @@ export class ResponseFramer implements Framer {
   /** Copies the last event's data, so that a large chunk is not held until the next one comes. */
   private keepLast(chunk: Uint8Array): void {
     const start = this.lastStart < 0 ? chunk.lastIndexOf(LF, this.lastEnd - 1) + 1 : this.lastStart
-    this.last = chunk.slice(start, this.lastEnd)
+    // Not `slice`, which of a Buffer is a view.
+    this.last = new Uint8Array(chunk.subarray(start, this.lastEnd))
     this.lastStart = 0
     this.lastEnd = this.last.length
   }
@@ -201,7 +202,7 @@ export class ResponseFramer implements Framer {
       const whole = chunk.subarray(from, at)
       return out === null && whole.length === 0 ? null : joined(out, whole)
     }
-    if (wasHeld && at === 0) return tail.slice(this.out)
+    if (wasHeld && at === 0) return new Uint8Array(tail.subarray(this.out))
     if (out === null && from === 0) return chunk
     return joined(out, chunk.subarray(from))
   }
@@ -341,7 +342,7 @@ export class ResponseFramer implements Framer {
       return
     }
     const patched = this.unwritten(this.patch(this.take()), this.out)
-    if (wasHeld) out.push(patched ?? scanner.frame().slice(this.out))
+    if (wasHeld) out.push(patched ?? new Uint8Array(scanner.frame().subarray(this.out)))
     out.push(bytesOf(BLANK))
   }
 

@@ -27,7 +27,8 @@ export class ItemList {
     const events = this.#events
     if (events === null) return
     for (const { bytes, from, to } of events.splice(this.#kept)) {
-      const copy = bytes.slice(from, to)
+      // Not `slice`, which of a Buffer is a view.
+      const copy = new Uint8Array(bytes.subarray(from, to))
       events.push({ bytes: copy, from: 0, to: copy.length })
     }
     this.#kept = events.length

@@ -16,14 +16,6 @@ export interface Source {
   abandon(): void
 }
 
-/**
- * Frees a chunk's memory, which nobody else has: the next one then comes to lie in the same place. Left to the collector, a burst
- * takes a new place for each, and each page of that costs a page fault.
- */
-function giveBack({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0)
-}
-
 const END: Chunk = { done: true, value: undefined }
 
 /**
@@ -77,6 +69,14 @@ export class Body implements AnswerBody, ChunkReader, Due {
     if (value !== null) waiter.resolve({ done: false, value })
     else if (this.state === "failed") waiter.reject(this.error)
     else waiter.resolve(END)
+  }
+
+  /**
+   * Each chunk has a buffer of its own. Where that is freed at once, the next one comes to lie in the same place; left to the
+   * collector, a burst takes a new place for each, and each page of that costs a page fault.
+   */
+  giveBack({ length, buffer }: Uint8Array): void {
+    if (length >= LARGE_BYTES && buffer instanceof ArrayBuffer) buffer.transfer(0)
   }
 
   /** The rest is dropped; a connection that has not brought it yet ends. */
@@ -149,7 +149,6 @@ export class Body implements AnswerBody, ChunkReader, Due {
       const value = this.take()
       if (value !== null) {
         if (!receiver.take(value)) this.receiver = null
-        if (receiver.letsGo === true && value.length >= LARGE_BYTES) giveBack(value)
       } else {
         if (this.state === "open") return
         this.receiver = null
