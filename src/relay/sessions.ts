@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto"
-import { copied } from "../observe/copied.ts"
 
 /** How many names of a session count; more would let one request fill the scheduler's table. */
 export const MAX_SESSIONS = 4
@@ -23,8 +22,7 @@ export function sessionsOf(names: Iterable<string | null | undefined>): readonly
 export function sessionOf(name: string | null | undefined): string | null {
   const trimmed = name?.trim() ?? ""
   if (trimmed === "") return null
-  // The scheduler remembers it for hours.
-  return trimmed.length <= MAX_SESSION_LENGTH ? copied(trimmed) : digest(trimmed)
+  return trimmed.length <= MAX_SESSION_LENGTH ? trimmed : digest(trimmed)
 }
 
 function digest(name: string): string {

@@ -1,5 +1,6 @@
 /** A client's body as Cloud Code takes it. Bytes stay as they came unless something has to change. */
 import { isTooDeep } from "../../http/nesting.ts"
+import { copied } from "../../observe/copied.ts"
 import type { HeaderReader } from "../../relay/ports.ts"
 import { sessionsOf } from "../../relay/sessions.ts"
 import type { Form, GeminiCall, Verb } from "./call.ts"
@@ -162,5 +163,6 @@ export function sessionHeaders(headers: HeaderReader): readonly string[] {
   const underscored = headers.get("session_id")
   const own = headers.get("x-session-id")
   if (named === null && underscored === null && own === null) return NO_SESSIONS
-  return sessionsOf([named, underscored, own])
+  // The scheduler remembers them for hours.
+  return sessionsOf([named, underscored, own]).map(copied)
 }
