@@ -34,7 +34,7 @@ export interface Receiver {
 
 /** Whom a client's bytes are written to. Never throws. */
 export interface Sink {
-  /** @returns a promise while the client is behind: it comes when he has caught up, and never if he leaves; else any number */
+  /** @returns a promise while the client is behind: it comes when he has caught up, or has left; else any number */
   write(bytes: Uint8Array): number | Promise<number>
   /** That was all. */
   close(): void
@@ -197,7 +197,10 @@ export interface Notes {
  * where bytes will do. Never throws.
  */
 export interface Framer extends Notes {
-  /** Returns what to write to the client, or null for nothing yet. May return the chunk itself, and may have written over it. */
+  /**
+   * Returns what to write to the client, or null for nothing yet. May return the chunk itself, and may have written over it. Once
+   * that is written the chunk's memory may be freed: what is needed of it later is a copy.
+   */
   push(chunk: Uint8Array): Uint8Array | null
   /**
    * No more upstream bytes. `fault` null is a clean EOF. Returns the last bytes: an open frame closed by a blank line, then
