@@ -2,9 +2,10 @@ import { expect, test } from "bun:test"
 import { createPool } from "../../src/scheduler/actor.ts"
 import type { CredentialSource, Refreshed, Refresher } from "../../src/scheduler/ports.ts"
 import type { Stored, TokenSet } from "../../src/store/types.ts"
+import { listeningLog } from "../support/listening-log.ts"
 import { MemorySource } from "./support/memory.ts"
 import { HandTime, seeded } from "./support/time.ts"
-import { EXPIRED, end, listeningLog, MODEL } from "./support/world.ts"
+import { EXPIRED, end, MODEL } from "./support/world.ts"
 
 /** A token endpoint that rotates, and refuses a token that was used before, as the real ones do. */
 class Rotating implements Refresher {

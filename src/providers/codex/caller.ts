@@ -1,5 +1,4 @@
 /** Who is calling: an official Codex client (it has its own identity and version to announce) or anything else. */
-import { copied } from "../../observe/copied.ts"
 import type { HeaderReader } from "../../relay/ports.ts"
 import { isVersion } from "./version.ts"
 
@@ -27,12 +26,11 @@ export function callerOf(headers: HeaderReader): Caller {
   const named = headers.get("originator")
   const originator = named !== null && ORIGINATOR.test(named) ? named : (agent?.[1] ?? null)
   if (originator === null) return STRANGER
-  const announced = copied(headers.get("version") ?? agent?.[2] ?? "")
+  const announced = headers.get("version") ?? agent?.[2] ?? ""
   return {
     codex: true,
-    // They are remembered for longer than the request.
-    originator: copied(originator),
-    userAgent: agent !== null && PRINTABLE.test(userAgent) ? copied(userAgent) : null,
+    originator,
+    userAgent: agent !== null && PRINTABLE.test(userAgent) ? userAgent : null,
     version: isVersion(announced) ? announced : null,
   }
 }

@@ -1,6 +1,7 @@
 /** What goes to the backend and what comes back from it beside the body (spec codex 4): URLs and header allow-lists. */
 import type { CodexSettings } from "../../config/types.ts"
 import type { Live } from "../../observe/clock.ts"
+import { copied } from "../../observe/copied.ts"
 import type { HaltSignal } from "../../observe/halt.ts"
 import { type HeaderFields, headerFilter, type ReplyFields } from "../../relay/headers.ts"
 import type { Answer, HeaderReader, Sender } from "../../relay/ports.ts"
@@ -156,8 +157,11 @@ export class Upstream {
     const key = isStranger ? endpoint + version : [endpoint, version, originator, caller.version, userAgent].join("\n")
     const known = this.#shared.get(key)
     if (known !== undefined) return known
+    const identity = identityHeaders(caller, version, this.#settings.originator)
+    // They outlive the request that named them.
+    for (const name in identity) identity[name] = copied(identity[name] ?? "")
     const headers = {
-      ...identityHeaders(caller, version, this.#settings.originator),
+      ...identity,
       accept: endpoint === "compact" ? "application/json" : "text/event-stream",
       "content-type": "application/json",
     }

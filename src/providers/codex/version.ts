@@ -3,6 +3,8 @@
  * `minimal_client_version`, so the highest one known to be honest is announced.
  */
 
+import { copied } from "../../observe/copied.ts"
+
 /** `x.y.z`, optionally with a pre-release suffix as alpha builds announce it. */
 const VERSION = /^\d{1,5}\.\d{1,5}\.\d{1,5}(?:-[0-9A-Za-z.-]{1,32})?$/
 
@@ -40,7 +42,8 @@ export class ServedVersions {
   readonly #last = new Map<string, string>()
 
   served(model: string, version: string): void {
-    this.#last.set(model, version)
+    // It outlives the request that named it.
+    if (this.#last.get(model) !== version) this.#last.set(model, copied(version))
   }
 
   /** The newest version known to be good for `model`, at least the configured one. */

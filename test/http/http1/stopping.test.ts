@@ -4,9 +4,10 @@ import { Listener } from "../../../src/http/listener.ts"
 import { PortError } from "../../../src/http/port-error.ts"
 import type { Sink } from "../../../src/relay/ports.ts"
 import { Reply } from "../../../src/relay/reply.ts"
+import { listeningLog } from "../../support/listening-log.ts"
 import { within } from "../../support/wait.ts"
 import { Gate, named, to } from "./support/gate.ts"
-import { keeping, type Scene, scenes } from "./support/scene.ts"
+import { type Scene, scenes } from "./support/scene.ts"
 import { settled, soon } from "./support/soon.ts"
 
 const newScene = scenes()
@@ -134,7 +135,13 @@ test("what is active is what is not answered in full", async () => {
 
 describe("an address to listen on", () => {
   const another = (scene: Scene): Listener =>
-    new Listener({ clock: scene.time, timers: scene.time, log: keeping([]), handle: named, refused: () => undefined })
+    new Listener({
+      clock: scene.time,
+      timers: scene.time,
+      log: listeningLog([]),
+      handle: named,
+      refused: () => undefined,
+    })
 
   test("that is taken is refused, and whoever has it goes on", async () => {
     const scene = newScene(named)

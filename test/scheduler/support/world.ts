@@ -1,36 +1,13 @@
-import type { Log, LogFields } from "../../../src/observe/ports.ts"
 import { createPool } from "../../../src/scheduler/actor.ts"
 import type { Acquired, Ask, Lease, LeaseEnd, Pool, QuotaReader } from "../../../src/scheduler/ports.ts"
 import type { Stored } from "../../../src/store/types.ts"
+import { type Line, listeningLog } from "../../support/listening-log.ts"
 import { MemorySource } from "./memory.ts"
 import { HandTime, seeded } from "./time.ts"
 import { HandRefresher } from "./upstream.ts"
 
 export const MODEL = "model-a"
 export const OTHER = "model-b"
-
-export interface Line {
-  readonly level: string
-  readonly event: string
-  readonly fields: LogFields
-}
-
-export function listeningLog(lines: Line[]): Log {
-  const at =
-    (level: string) =>
-    (event: string, fields: LogFields = {}) => {
-      lines.push({ level, event, fields })
-    }
-  const log: Log = {
-    trace: at("trace"),
-    debug: at("debug"),
-    info: at("info"),
-    warn: at("warn"),
-    error: at("error"),
-    child: () => log,
-  }
-  return log
-}
 
 export interface Settings {
   oauthTps: number

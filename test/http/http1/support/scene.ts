@@ -4,24 +4,18 @@ import type { Socket } from "bun"
 import type { Peer } from "../../../../src/http/http1/peer.ts"
 import { Listener, type ListenerDeps } from "../../../../src/http/listener.ts"
 import { systemClock, systemTimers } from "../../../../src/observe/clock.ts"
-import type { Log, LogFields } from "../../../../src/observe/ports.ts"
 import { TICK_MS } from "../../../../src/relay/ticker.ts"
+import { type Line, listeningLog } from "../../../support/listening-log.ts"
 import { within } from "../../../support/wait.ts"
 import { HandTime } from "../../support/time.ts"
 import { Client } from "./client.ts"
 import { settled, soon } from "./soon.ts"
 
-export interface Logged {
-  readonly level: string
-  readonly event: string
-  readonly fields: LogFields
-}
-
 export interface Scene {
   readonly listener: Listener
   readonly port: number
   readonly time: HandTime
-  readonly logged: readonly Logged[]
+  readonly logged: readonly Line[]
   /** Statuses given to `refused`. */
   readonly refused: readonly number[]
   /** Connections that came, those of them that are gone for good, and bytes handed to them. */
@@ -57,13 +51,13 @@ export function scenes(): (handle: ListenerDeps["handle"], options?: SceneOption
   })
   return (handle, { receiveMs, real = false } = {}) => {
     const time = new HandTime()
-    const logged: Logged[] = []
+    const logged: Line[] = []
     const refused: number[] = []
     const clients: Client[] = []
     const listener = new Listener({
       clock: real ? systemClock : time,
       timers: real ? systemTimers : time,
-      log: keeping(logged),
+      log: listeningLog(logged),
       refused: (status) => void refused.push(status),
       handle,
       ...(receiveMs === undefined ? {} : { receiveMs }),
@@ -137,21 +131,4 @@ function counted({ sockets }: Listener): Pick<Scene, "counts" | "tell"> {
     data: (bytes: string) => void (last !== null && data?.(last, Buffer.from(bytes, "latin1"))),
   }
   return { counts, tell }
-}
-
-/** A log that only remembers. */
-export function keeping(logged: Logged[]): Log {
-  const at =
-    (level: string) =>
-    (event: string, fields: LogFields = {}): void =>
-      void logged.push({ level, event, fields })
-  const log: Log = {
-    trace: at("trace"),
-    debug: at("debug"),
-    info: at("info"),
-    warn: at("warn"),
-    error: at("error"),
-    child: () => log,
-  }
-  return log
 }
