@@ -14,6 +14,7 @@ import {
   missingFields,
   missingLiteFields,
 } from "./fields.ts"
+import { flipped } from "./flip.ts"
 import { hasOrphanOutput } from "./items.ts"
 import { isObject, type Json } from "./json.ts"
 
@@ -113,19 +114,32 @@ function rewritten(
   const { body, text, clean } = parsed
   /** The new body, once a field has changed. */
   let changed: Record<string, unknown> | null = null
+  /** Flags that are turned over. */
+  const flags: Record<string, boolean> = {}
   const dropped: string[] = []
   for (const name in body) {
     const value = body[name]
     const next = isDropped(name) ? undefined : applied(rules.get(name), value, context)
     if (next === undefined) dropped.push(name)
     if (next === value) continue
+    if (typeof value === "boolean" && typeof next === "boolean") {
+      flags[name] = next
+      continue
+    }
     // Own members all, also one that is called `__proto__`; those that are undefined are not written.
     changed ??= { ...missing, ...body }
     changed[name] = next
   }
-  if (changed !== null) return { body: JSON.stringify(changed), dropped }
-  if (!isEmpty(missing)) return { body: inFront(text, JSON.stringify(missing).slice(1, -1)), dropped: NOTHING }
-  return { body: clean ? owned(bytes) : text, dropped: NOTHING }
+  const edited = changed === null ? withFlags(text, flags) : null
+  if (edited === null) return { body: JSON.stringify({ ...(changed ?? { ...missing, ...body }), ...flags }), dropped }
+  if (!isEmpty(missing)) return { body: inFront(edited, JSON.stringify(missing).slice(1, -1)), dropped: NOTHING }
+  return { body: clean && edited === text ? owned(bytes) : edited, dropped: NOTHING }
+}
+
+function withFlags(text: string, flags: Readonly<Record<string, boolean>>): string | null {
+  let edited: string | null = text
+  for (const name in flags) edited = edited === null ? null : flipped(edited, name, flags[name] === false)
+  return edited
 }
 
 function applied(rule: FieldRule | undefined, value: unknown, context: FieldContext): unknown {

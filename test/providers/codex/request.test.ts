@@ -45,6 +45,25 @@ test("what is only missing is put in front, and the client's bytes stay", () => 
   expect(value.include).toEqual(["reasoning.encrypted_content"])
 })
 
+test.each([
+  [
+    '{ "model":"m" , "instructions" : "","store":true,\n"stream" : false, "input":[],"include":["reasoning.encrypted_content"], "a":1e400}',
+    '{ "model":"m" , "instructions" : "","store":false,\n"stream" : true, "input":[],"include":["reasoning.encrypted_content"], "a":1e400}',
+  ],
+  [
+    '\ufeff{"stream":false,"model":"m","input":[],"a":18446744073709551615}',
+    '{"instructions":"","store":false,"include":["reasoning.encrypted_content"],"stream":true,"model":"m","input":[],"a":18446744073709551615}',
+  ],
+])("where only flags are to be turned over, the client's text stays around them", (text, sent) => {
+  const bytes = encode(text)
+  expect(decode(normalise(parseBody(bytes), bytes, false, [], null).body)).toBe(sent)
+})
+
+test("a flag that is not plainly to be found is turned over all the same", () => {
+  const { value } = normal({ ...fine, stream: false, store: true, prompt: null, x: { stream: [] } })
+  expect(value).toEqual({ model: "m", ...fine, x: { stream: [] } })
+})
+
 test("text as input becomes a message, and null an empty list", () => {
   expect(normal({ input: "hi" }).value.input).toEqual(fine.input)
   expect(normal({ input: null }).value.input).toEqual([])
