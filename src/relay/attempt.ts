@@ -17,6 +17,7 @@ import type {
   Provider,
   RelaySettings,
 } from "./ports.ts"
+import { type Span, spanOf } from "./span.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
 /** Longest reading of a failed answer's body, in milliseconds. */
@@ -106,11 +107,18 @@ export class Attempt<C extends CallBase> implements Ticking {
     return opened
   }
 
-  takeWhole(opened: UnaryOpened, bytes: Uint8Array): Attempted {
+  /** Reads the answer that `open` gave. */
+  takeWhole(opened: UnaryOpened, response: Answer): Attempted | Promise<Attempted> {
+    const whole = response.whole?.() ?? null
+    if (whole !== null) return this.taken(opened, whole)
+    return response.bytes().then((bytes) => this.taken(opened, spanOf(bytes)))
+  }
+
+  private taken(opened: UnaryOpened, whole: Span): Attempted {
     const { assembler } = opened
-    if (bytes.length === 0) return failed({ kind: "empty" })
+    if (whole.from === whole.to) return failed({ kind: "empty" })
     this.inOnePiece = true
-    assembler.push(bytes)
+    assembler.push(whole)
     return assembler.failure === null ? finished(opened) : failed(assembler.failure)
   }
 

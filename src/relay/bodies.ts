@@ -1,5 +1,6 @@
 import { flow } from "./flow.ts"
 import type { Answer, Assembler, ChunkReader, Failure, Receiver } from "./ports.ts"
+import { spanOf } from "./span.ts"
 import type { Ticker, Ticking } from "./ticker.ts"
 
 /** How much of a failed answer's body is read. */
@@ -50,7 +51,7 @@ export function readUnary(
         size += value.length
         if (size > limit) resolve({ kind: "cut", detail: `the answer is larger than ${limit} bytes` })
         else {
-          assembler.push(value)
+          assembler.push(spanOf(value))
           if (assembler.failure !== null) resolve(assembler.failure)
           else if (assembler.done) resolve("done")
           else return true

@@ -85,8 +85,8 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         try {
           const response = await attempt.send(this.call)
           const small = attempt.open(response, this.call)
-          if (small === null) attempted = await attempt.read(response)
-          else attempted = attempt.takeWhole(small, response.whole?.() ?? (await response.bytes()))
+          const reading = small === null ? attempt.read(response) : attempt.takeWhole(small, response)
+          attempted = reading instanceof Promise ? await reading : reading
         } catch (error) {
           attempted = attempt.caught(error)
         } finally {

@@ -5,6 +5,7 @@ import type { Action, Lease, Refusal } from "../scheduler/ports.ts"
 import type { QuotaWindow } from "../store/types.ts"
 import type { HeaderFields, ReplyFields } from "./headers.ts"
 import type { Reply } from "./reply.ts"
+import type { Span } from "./span.ts"
 
 /** Header fields as they are asked for, in any case; `Headers` are such. */
 export interface HeaderReader {
@@ -71,8 +72,10 @@ export interface Answer {
   readonly body: AnswerBody | null
   /** All of the body. Rejects with what broke it. */
   bytes(): Promise<Uint8Array>
-  /** All of the body where that is here already, so that nobody need wait for it; else null, and `bytes` gives it. */
-  whole?(): Uint8Array | null
+  /**
+   * All of the body where that is here already, so that nobody need wait for it; else null, and `bytes` gives it.
+   */
+  whole?(): Span | null
 }
 
 /** What the relay itself must know of a call. */
@@ -231,7 +234,7 @@ export interface Framer extends Notes {
 }
 
 export interface Assembler extends Notes {
-  push(chunk: Uint8Array): void
+  push(piece: Span): void
   /** The failure found so far (error event), which ends the reading early; or null. */
   readonly failure: Failure | null
   /** True once a terminal event came: the rest does not matter. */

@@ -19,6 +19,8 @@
  *   here throws on any input.
  */
 
+import { type Span, textOf } from "./span.ts"
+
 const LF = 0x0a
 const CR = 0x0d
 const COLON = 0x3a
@@ -38,13 +40,6 @@ const LARGE = 1024 * 1024
 
 /** Default bound of one frame: an event may carry an image of tens of MB as base64. */
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024
-
-/** Bytes `[from, to)` of an array: a view that costs nothing yet. */
-export interface Span {
-  readonly bytes: Uint8Array
-  readonly from: number
-  readonly to: number
-}
 
 export class SseScanner {
   /** What the offsets of the current frame refer to. */
@@ -85,14 +80,17 @@ export class SseScanner {
     this.maxFrameBytes = maxFrameBytes
   }
 
-  /** Hands in the next chunk. The one before must have been drained: `next()` returned false. */
-  feed(chunk: Uint8Array): void {
+  /**
+   * Hands in the next chunk. The one before must have been drained: `next()` returned false.
+   * @param from where in it the input goes on; what stands before that is not looked at
+   */
+  feed(chunk: Uint8Array, from = 0): void {
     if (this.overflowed) return
     if (this.chunk !== NONE) throw new Error("SseScanner.feed: the last chunk has frames left, call next() until false")
-    if (chunk.length === 0) return
+    if (chunk.length === from) return
     this.chunk = chunk
-    this.taken = 0
-    if (this.carry === null) this.enter(chunk, 0)
+    this.taken = from
+    if (this.carry === null) this.enter(chunk, from)
   }
 
   /** Moves to the next whole frame. False: the chunk is used up, and an incomplete frame at its end is kept. */
@@ -371,11 +369,6 @@ export class SseScanner {
 /** Frees the buffer of an incomplete frame, of which nothing was given out: its arrays are empty from here on. */
 function giveBack(carry: Uint8Array<ArrayBuffer>): void {
   if (carry.length >= LARGE) carry.buffer.transfer(0)
-}
-
-/** As text; malformed UTF-8 becomes U+FFFD. */
-export function textOf({ bytes, from, to }: Span): string {
-  return DECODER.decode(bytes.subarray(from, to))
 }
 
 function startsWith(bytes: Uint8Array, at: number, ascii: string): boolean {

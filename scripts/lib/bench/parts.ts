@@ -28,6 +28,7 @@ import type { CallBase, Opened, Recorder } from "../../../src/relay/ports.ts"
 import { createRecorder } from "../../../src/relay/recorder.ts"
 import { createRelay } from "../../../src/relay/relay.ts"
 import { Reply } from "../../../src/relay/reply.ts"
+import { type Span, viewOf } from "../../../src/relay/span.ts"
 import { createPool } from "../../../src/scheduler/actor.ts"
 import { openStore } from "../../../src/store/open.ts"
 import { UsageTotals } from "../../../src/store/usage-totals.ts"
@@ -215,8 +216,8 @@ function opened(response: Response): Opened {
     ...NOTES,
     failure: null,
     done: false,
-    push(chunk: Uint8Array) {
-      whole = chunk
+    push(piece: Span) {
+      whole = viewOf(piece)
     },
     finish: () => ({ body: whole, status: 200 }),
   }

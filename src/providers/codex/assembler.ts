@@ -1,6 +1,7 @@
 /** Whole answers for clients that did not ask for a stream (spec codex 3.3). */
 import type { AnswerHeaders, Assembler, Failure } from "../../relay/ports.ts"
-import { type Span, SseScanner, textOf } from "../../relay/sse.ts"
+import { type Span, textOf, viewOf } from "../../relay/span.ts"
+import { SseScanner } from "../../relay/sse.ts"
 import { draftItems } from "./assembly.ts"
 import { type EventKind, kindOf, type LastResponse, lastResponse, responseIdOf } from "./events.ts"
 import { ItemList } from "./item-list.ts"
@@ -37,17 +38,17 @@ abstract class AnswerAssembler implements Assembler {
     return this.notes.lateError
   }
 
-  push(chunk: Uint8Array): void {
+  push(piece: Span): void {
     if (this.failure !== null) return
-    this.size += chunk.length
+    this.size += piece.to - piece.from
     if (this.size > MAX_ANSWER_BYTES) {
       this.failure = { kind: "cut", detail: "the answer is larger than 64 MiB" }
       return
     }
-    this.take(chunk)
+    this.take(piece)
   }
 
-  protected abstract take(chunk: Uint8Array): void
+  protected abstract take(piece: Span): void
   abstract finish(): Finished
 }
 
@@ -73,9 +74,9 @@ export class StreamAssembler extends AnswerAssembler {
     super(notes)
   }
 
-  protected override take(chunk: Uint8Array): void {
+  protected override take({ bytes, from, to }: Span): void {
     const { scanner } = this
-    scanner.feed(chunk)
+    scanner.feed(to === bytes.length ? bytes : bytes.subarray(0, to), from)
     while (scanner.next()) {
       if (this.done || this.failure !== null) continue
       this.event(kindOf(scanner))
@@ -182,8 +183,8 @@ export class JsonAssembler extends AnswerAssembler {
     super(notes)
   }
 
-  protected override take(chunk: Uint8Array): void {
-    this.chunks.push(chunk)
+  protected override take(piece: Span): void {
+    this.chunks.push(viewOf(piece))
   }
 
   override finish(): Finished {

@@ -1,5 +1,6 @@
 /** Tells the events of a response stream apart by a look at their bytes (spec codex 5). */
-import type { Span, SseScanner } from "../../relay/sse.ts"
+import type { Span } from "../../relay/span.ts"
+import type { SseScanner } from "../../relay/sse.ts"
 import { isObject, parseObject, text } from "./json.ts"
 
 /**

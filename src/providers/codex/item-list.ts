@@ -1,5 +1,5 @@
 /** The output items of a stream as its `response.output_item.done` events gave them (spec codex 3.3), bounded. */
-import { type Span, textOf } from "../../relay/sse.ts"
+import { type Span, textOf } from "../../relay/span.ts"
 import { isObject, number, parseObject } from "./json.ts"
 
 /** Most bytes of items kept for one stream, by default: an image may take tens of MB as base64. */

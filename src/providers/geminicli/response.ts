@@ -1,6 +1,7 @@
 /** Cloud Code's answers as the Gemini API gives them: unwrapped, as an event stream, as one JSON array, or whole. */
 import type { TokenUsage } from "../../observe/ports.ts"
 import type { AnswerHeaders, Assembler, Failure, Framer } from "../../relay/ports.ts"
+import { type Span, spanOf, textOf, viewOf } from "../../relay/span.ts"
 import { MAX_FRAME_BYTES, SseScanner } from "../../relay/sse.ts"
 import type { QuotaWindow } from "../../store/types.ts"
 import { EnvelopeReader } from "./envelope.ts"
@@ -273,8 +274,8 @@ export class AnswerAssembler implements Assembler {
   readonly done = false
   usage: TokenUsage | null = null
   /** Most answers come in one piece. */
-  #first: Uint8Array = NONE
-  #chunks: Uint8Array[] | null = null
+  #first: Span | null = null
+  #pieces: Uint8Array[] | null = null
 
   /** @param wrapped whether the answer stands in an envelope (countTokens has none) */
   constructor(
@@ -283,24 +284,24 @@ export class AnswerAssembler implements Assembler {
     private readonly envelope: EnvelopeReader = new EnvelopeReader(),
   ) {}
 
-  push(chunk: Uint8Array): void {
-    if (this.#first === NONE) this.#first = chunk
+  push(piece: Span): void {
+    if (this.#first === null) this.#first = piece
     else {
-      this.#chunks ??= [this.#first]
-      this.#chunks.push(chunk)
+      this.#pieces ??= [viewOf(this.#first)]
+      this.#pieces.push(viewOf(piece))
     }
   }
 
   finish(): { readonly body: Uint8Array; readonly status: number } | Failure {
-    const bytes = this.#chunks === null ? this.#first : Buffer.concat(this.#chunks)
-    if (bytes.length === 0) return { kind: "empty" }
+    const answer = this.#pieces === null ? this.#first : spanOf(Buffer.concat(this.#pieces))
+    if (answer === null || answer.from === answer.to) return { kind: "empty" }
     const { envelope } = this
-    const whole = envelope.read(bytes, 0, bytes.length)
+    const whole = envelope.read(answer.bytes, answer.from, answer.to)
     if (whole && !envelope.error) {
-      if (!this.wrapped && isObject(parseJson(DECODER.decode(bytes)))) return { body: bytes, status: 200 }
-      if (this.wrapped && envelope.responseEnd !== -1) return this.#unwrap(envelope, bytes)
+      if (!this.wrapped && isObject(parseJson(textOf(answer)))) return { body: viewOf(answer), status: 200 }
+      if (this.wrapped && envelope.responseEnd !== -1) return this.#unwrap(envelope, answer.bytes)
     }
-    const body = DECODER.decode(bytes)
+    const body = textOf(answer)
     return readProblem(body, null).understood
       ? { kind: "event", body, headers: this.context.headers }
       : { kind: "cut", detail: "the answer could not be understood" }

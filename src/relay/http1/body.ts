@@ -1,4 +1,5 @@
 import type { AnswerBody, Chunk, ChunkReader, Receiver } from "../ports.ts"
+import { type Span, viewOf } from "../span.ts"
 import type { Batch, Due } from "./batch.ts"
 
 /** Bytes that may lie here unread before the upstream is held back. */
@@ -24,6 +25,8 @@ const END: Chunk = { done: true, value: undefined }
  */
 export class Body implements AnswerBody, ChunkReader, Due {
   private readonly queue: Uint8Array[] = []
+  /** Where in the queue's first chunk the body begins. */
+  private lead = 0
   private queued = 0
   private paused = false
   private state: "open" | "ended" | "failed" = "open"
@@ -82,8 +85,7 @@ export class Body implements AnswerBody, ChunkReader, Due {
   /** The rest is dropped; a connection that has not brought it yet ends. */
   cancel(): Promise<void> {
     this.receiver = null
-    this.queue.length = 0
-    this.queued = 0
+    this.empty()
     if (this.state === "open") {
       this.end()
       this.source.abandon()
@@ -99,11 +101,17 @@ export class Body implements AnswerBody, ChunkReader, Due {
 
   /** All of it where it is here in one piece, else null. */
   whole(): Uint8Array | null {
-    const [only] = this.queue
-    if (this.state !== "ended" || this.queue.length !== 1 || only === undefined) return null
-    this.queue.length = 0
-    this.queued = 0
-    return only
+    const piece = this.piece()
+    return piece === null ? null : viewOf(piece)
+  }
+
+  /** The same, and where it lies. */
+  piece(): Span | null {
+    const { queue, lead } = this
+    const [only] = queue
+    if (this.state !== "ended" || queue.length !== 1 || only === undefined) return null
+    this.empty()
+    return { bytes: only, from: lead, to: only.length }
   }
 
   private async collected(): Promise<Uint8Array> {
@@ -113,10 +121,12 @@ export class Body implements AnswerBody, ChunkReader, Due {
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
   }
 
-  push(value: Uint8Array): void {
+  /** @param from where it begins in the chunk: that of the first one may hold something else before */
+  push(value: Uint8Array, from = 0): void {
     if (this.state !== "open") return
+    if (from > 0) this.lead = from
     this.queue.push(value)
-    this.queued += value.length
+    this.queued += value.length - from
     if (this.isAwaited) {
       if (value.length < LARGE_BYTES) this.tell()
       else this.due()
@@ -158,6 +168,12 @@ export class Body implements AnswerBody, ChunkReader, Due {
     }
   }
 
+  private empty(): void {
+    this.queue.length = 0
+    this.queued = 0
+    this.lead = 0
+  }
+
   private tell(): void {
     if (this.told) return
     this.told = true
@@ -165,8 +181,10 @@ export class Body implements AnswerBody, ChunkReader, Due {
   }
 
   private take(): Uint8Array | null {
-    const value = this.queue.shift()
-    if (value === undefined) return null
+    const chunk = this.queue.shift()
+    if (chunk === undefined) return null
+    const value = this.lead === 0 ? chunk : chunk.subarray(this.lead)
+    this.lead = 0
     this.queued -= value.length
     if (this.paused && this.queued === 0 && this.state === "open") {
       this.paused = false

@@ -1,5 +1,6 @@
 import type { HaltSignal } from "../../observe/halt.ts"
 import type { Answer } from "../ports.ts"
+import type { Span } from "../span.ts"
 import type { Batch, Due } from "./batch.ts"
 import { Body, type Source } from "./body.ts"
 import { Chunked } from "./chunked.ts"
@@ -155,26 +156,29 @@ export class Exchange implements Source, Due {
     if (framing === "chunked") this.coding = new Chunked()
     else if (framing !== "close") this.left = framing
     if (this.left === 0) this.end(body)
-    if (from < bytes.length) this.pushBody(body, bytes.subarray(from))
+    if (from < bytes.length) this.pushBody(body, bytes, from)
   }
 
-  private pushBody(body: Body, bytes: Buffer): void {
+  /** @param from where it begins in the bytes, behind the head */
+  private pushBody(body: Body, bytes: Buffer, from = 0): void {
     const { coding } = this
     if (this.complete) {
       // Nobody asked for them: what follows could be taken for the next answer.
       this.lasts = false
     } else if (coding !== null) {
-      const data = coding.push(bytes)
+      const chunks = from === 0 ? bytes : bytes.subarray(from)
+      const data = coding.push(chunks)
       if (data !== null) body.push(data)
       if (!coding.done) return
-      if (coding.rest < bytes.length) this.lasts = false
+      if (coding.rest < chunks.length) this.lasts = false
+      this.end(body)
+    } else if (bytes.length - from > this.left) {
+      body.push(bytes.subarray(from, from + this.left))
+      this.lasts = false
       this.end(body)
     } else {
-      const isMore = bytes.length > this.left
-      const part = isMore ? bytes.subarray(0, this.left) : bytes
-      this.left -= part.length
-      body.push(part)
-      if (isMore) this.lasts = false
+      this.left -= bytes.length - from
+      body.push(bytes, from)
       if (this.left === 0) this.end(body)
     }
   }
@@ -204,8 +208,8 @@ class Http1Answer implements Answer {
     return this.status >= 200 && this.status < 300
   }
 
-  whole(): Uint8Array | null {
-    return this.body.whole()
+  whole(): Span | null {
+    return this.body.piece()
   }
 
   bytes(): Promise<Uint8Array> {

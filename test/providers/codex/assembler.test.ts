@@ -5,6 +5,7 @@ import { MAX_ITEM_BYTES } from "../../../src/providers/codex/item-list.ts"
 import { NO_LIMITS } from "../../../src/providers/codex/limits.ts"
 import { AnswerNotes } from "../../../src/providers/codex/notes.ts"
 import { type Event, eventsOf, failureEvent, frame, type Reply } from "../../fakes/openai/events.ts"
+import { amid } from "../../support/spans.ts"
 import { NOW } from "./support.ts"
 
 const notes = () => new AnswerNotes(NO_LIMITS, () => NOW)
@@ -12,7 +13,7 @@ const bytes = (text: string) => new Uint8Array(Buffer.from(text))
 
 function assemble(pieces: readonly (string | Uint8Array)[]) {
   const assembler = new StreamAssembler(notes(), new Headers())
-  for (const piece of pieces) assembler.push(typeof piece === "string" ? bytes(piece) : piece)
+  for (const piece of pieces) assembler.push(amid(typeof piece === "string" ? bytes(piece) : piece))
   const built = assembler.finish()
   return { assembler, built, value: "kind" in built ? null : Object(JSON.parse(String(built.body))) }
 }
@@ -186,8 +187,8 @@ test("no bytes make the assembler throw", () => {
 
 function json(text: string, asStream = false) {
   const assembler = new JsonAssembler(notes(), new Headers(), asStream)
-  assembler.push(bytes(text.slice(0, 5)))
-  assembler.push(bytes(text.slice(5)))
+  assembler.push(amid(bytes(text.slice(0, 5))))
+  assembler.push(amid(bytes(text.slice(5))))
   return assembler.finish()
 }
 

@@ -8,6 +8,7 @@ import {
   StreamFramer,
 } from "../../../src/providers/geminicli/response.ts"
 import type { Failure } from "../../../src/relay/ports.ts"
+import { amid } from "../../support/spans.ts"
 import { bytes, text } from "./support.ts"
 
 const learned: string[] = []
@@ -338,8 +339,12 @@ describe("one JSON array for the client", () => {
 describe("a whole answer", () => {
   const whole = (body: string, wrapped = true) => {
     const assembler = new AnswerAssembler(wrapped, context)
-    for (let i = 0; i < body.length; i += 10) assembler.push(bytes(body.slice(i, i + 10)))
+    for (let i = 0; i < body.length; i += 10) assembler.push(amid(bytes(body.slice(i, i + 10))))
     const result = assembler.finish()
+    // The same in one piece, as most answers come.
+    const atOnce = new AnswerAssembler(wrapped, context)
+    atOnce.push(amid(bytes(body)))
+    expect([atOnce.finish(), atOnce.usage]).toEqual([result, assembler.usage])
     return {
       result,
       assembler,

@@ -13,6 +13,7 @@ import type {
   Sender,
   Verdict,
 } from "../../../src/relay/ports.ts"
+import { type Span, viewOf } from "../../../src/relay/span.ts"
 import { SseScanner } from "../../../src/relay/sse.ts"
 import type { Lease } from "../../../src/scheduler/ports.ts"
 
@@ -95,8 +96,8 @@ class ToyAssembler implements Assembler {
   private text = ""
   private readonly decoder = new TextDecoder()
 
-  push(chunk: Uint8Array): void {
-    this.text += this.decoder.decode(chunk, { stream: true })
+  push(piece: Span): void {
+    this.text += this.decoder.decode(viewOf(piece), { stream: true })
     if (this.text.includes('"kind":"error"')) this.failure = { kind: "event", body: this.text, headers: new Headers() }
     if (this.text.includes('"kind":"end"')) this.done = true
   }

@@ -1,0 +1,41 @@
+import { describe, expect, test } from "bun:test"
+import fc from "fast-check"
+import { type Span, spanOf, textOf, viewOf } from "../../src/relay/span.ts"
+import { amid } from "../support/spans.ts"
+
+const plain = ({ bytes, from, to }: Span): Span => ({ bytes: new Uint8Array(bytes), from, to })
+
+describe("a span", () => {
+  test("of a whole array is that array", () => {
+    const bytes = Uint8Array.of(1, 2, 3)
+    expect(viewOf(spanOf(bytes))).toBe(bytes)
+    expect(viewOf(spanOf(new Uint8Array(0)))).toHaveLength(0)
+  })
+
+  test("is seen as its own bytes, without those around it", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(Buffer.from(viewOf(amid(bytes))).equals(bytes)).toBe(true)
+      }),
+    )
+  })
+
+  test("is the same text in a Buffer and in any other array: as a decoder reads it, whatever the bytes", () => {
+    const odd = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.string({ unit: "binary", maxLength: 20 }).map((text) => new Uint8Array(Buffer.from(text))),
+      // A byte order mark before, and a sequence cut short behind.
+      fc
+        .string({ unit: "grapheme", maxLength: 10 })
+        .map((text) => new Uint8Array(Buffer.from(`\ufeff${text}`)).slice(0, -1)),
+    )
+    fc.assert(
+      fc.property(odd, (bytes) => {
+        const expected = new TextDecoder().decode(bytes)
+        expect(textOf(amid(bytes))).toBe(expected)
+        expect(textOf(plain(amid(bytes)))).toBe(expected)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})
