@@ -2,7 +2,7 @@ import type { SocketHandler, TCPSocketListener } from "bun"
 import type { Clock, Timers } from "../observe/clock.ts"
 import type { Log } from "../observe/ports.ts"
 import { Batch } from "../relay/http1/batch.ts"
-import { FieldNames } from "../relay/http1/field-names.ts"
+import { KnownFields } from "../relay/http1/known-fields.ts"
 import { Ticker } from "../relay/ticker.ts"
 import type { Incoming } from "./http1/incoming.ts"
 import { type House, Peer } from "./http1/peer.ts"
@@ -37,7 +37,7 @@ export class Listener implements House {
   readonly ticker: Ticker
   readonly batch = new Batch()
   readonly press = new Press()
-  readonly heads = new RequestHeads(new FieldNames())
+  readonly heads = new RequestHeads(new KnownFields())
   readonly receiveMs: number
   closing = false
 

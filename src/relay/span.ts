@@ -27,3 +27,9 @@ export function textOf({ bytes, from, to }: Span): string {
   if (bytes instanceof Buffer && bytes[from] !== BOM) return bytes.toString("utf8", from, to)
   return DECODER.decode(bytes.subarray(from, to))
 }
+
+/** Whether a text, ASCII only, stands at an index. */
+export function startsWith(bytes: Uint8Array, at: number, ascii: string): boolean {
+  for (let i = 0; i < ascii.length; i++) if (bytes[at + i] !== ascii.charCodeAt(i)) return false
+  return true
+}

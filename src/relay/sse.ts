@@ -19,7 +19,7 @@
  *   here throws on any input.
  */
 
-import { type Span, textOf } from "./span.ts"
+import { type Span, startsWith, textOf } from "./span.ts"
 
 const LF = 0x0a
 const CR = 0x0d
@@ -369,11 +369,6 @@ export class SseScanner {
 /** Frees the buffer of an incomplete frame, of which nothing was given out: its arrays are empty from here on. */
 function giveBack(carry: Uint8Array<ArrayBuffer>): void {
   if (carry.length >= LARGE) carry.buffer.transfer(0)
-}
-
-function startsWith(bytes: Uint8Array, at: number, ascii: string): boolean {
-  for (let i = 0; i < ascii.length; i++) if (bytes[at + i] !== ascii.charCodeAt(i)) return false
-  return true
 }
 
 /** Where a field's value starts, given the offset behind its name; -1 if the name goes on. */

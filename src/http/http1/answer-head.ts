@@ -92,7 +92,9 @@ function lines(fields: HeaderFields): string {
 }
 
 function line(name: string, value: string): string {
-  const text = `${name}: ${value}`
-  if (BREAKS.test(text)) throw new TypeError(`the answer's field ${JSON.stringify(name)} holds a line end`)
-  return `${text}\r\n`
+  // One after the other: a text of both would be put together for this alone.
+  if (BREAKS.test(name) || BREAKS.test(value)) {
+    throw new TypeError(`the answer's field ${JSON.stringify(name)} holds a line end`)
+  }
+  return `${name}: ${value}\r\n`
 }

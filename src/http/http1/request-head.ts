@@ -2,7 +2,7 @@
 import { copied } from "../../observe/copied.ts"
 import type { HeaderFields } from "../../relay/headers.ts"
 import { isKept, lineEnd, MalformedMessage, parseFields, TooManyFields } from "../../relay/http1/field-lines.ts"
-import type { FieldNames } from "../../relay/http1/field-names.ts"
+import type { KnownFields } from "../../relay/http1/known-fields.ts"
 import type { Target } from "../target.ts"
 import { Refusal } from "./refusal.ts"
 
@@ -28,6 +28,7 @@ export interface RequestHead {
 
 /** What the first line says. */
 interface FirstLine {
+  readonly text: string
   readonly method: string
   readonly target: Target
   readonly recent: boolean
@@ -63,9 +64,10 @@ const KNOWN_LENGTH = 256
 /** Reads heads; keeps first lines that it has met, since clients ask for the same few things again and again. */
 export class RequestHeads {
   private readonly known = new Map<string, FirstLine>()
+  private last: FirstLine | null = null
 
-  /** @param names those met in heads before */
-  constructor(private readonly names: FieldNames) {}
+  /** @param fields those met in heads before */
+  constructor(private readonly fields: KnownFields) {}
 
   /**
    * @param text everything before the blank line, as Latin-1
@@ -82,9 +84,9 @@ export class RequestHeads {
 
   private parsed(text: string): RequestHead {
     const end = lineEnd(text, 0)
-    const { method, target, recent } = this.firstLine(text.slice(0, end))
+    const { method, target, recent } = this.firstLine(text, end)
     if (CONTROLS.test(text)) throw new Refusal(400, "the head holds a control character")
-    const fields = parseFields(text, end, this.names, MOST_FIELDS)
+    const fields = parseFields(text, end, this.fields, MOST_FIELDS)
     checkHost(fields.host, recent)
     return {
       method,
@@ -97,15 +99,20 @@ export class RequestHeads {
     }
   }
 
-  private firstLine(text: string): FirstLine {
-    const known = this.known.get(text)
-    if (known !== undefined) return known
+  /** @param end where the line does */
+  private firstLine(head: string, end: number): FirstLine {
+    const { last } = this
+    if (last !== null && last.text.length === end && head.startsWith(last.text)) return last
+    const text = head.slice(0, end)
     // A query may hold a key.
-    if (text.length > KNOWN_LENGTH || text.includes("?")) return parseFirstLine(text)
-    const own = copied(text)
-    const line = parseFirstLine(own)
-    if (this.known.size >= MOST_KNOWN) this.known.clear()
-    this.known.set(own, line)
+    if (end > KNOWN_LENGTH || text.includes("?")) return parseFirstLine(text)
+    let line = this.known.get(text)
+    if (line === undefined) {
+      line = parseFirstLine(copied(text))
+      if (this.known.size >= MOST_KNOWN) this.known.clear()
+      this.known.set(line.text, line)
+    }
+    this.last = line
     return line
   }
 }
@@ -118,7 +125,7 @@ function parseFirstLine(text: string): FirstLine {
   if (!METHODS.has(method)) throw new Refusal(501, "the method is not known here")
   const target = parseTarget(raw)
   if (target === null) throw new Refusal(400, "the request's target is not valid: a path is expected")
-  return { method, target, recent: minor !== "0" }
+  return { text, method, target, recent: minor !== "0" }
 }
 
 /** The origin form, or the absolute form without its host, which decides nothing (checks B6); null for all others. */

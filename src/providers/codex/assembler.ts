@@ -126,7 +126,7 @@ export class StreamAssembler extends AnswerAssembler {
       }
       case "completed":
       case "incomplete":
-        this.completed(lastResponse(scanner.text()))
+        this.completed(lastResponse(scanner.span()))
         break
       case "failed":
       case "error":

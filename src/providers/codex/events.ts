@@ -1,5 +1,5 @@
 /** Tells the events of a response stream apart by a look at their bytes (spec codex 5). */
-import type { Span } from "../../relay/span.ts"
+import { type Span, startsWith, textOf } from "../../relay/span.ts"
 import type { SseScanner } from "../../relay/sse.ts"
 import { isObject, parseObject, text } from "./json.ts"
 
@@ -24,6 +24,9 @@ export type EventKind =
   | "none"
 
 const QUOTE = 0x22
+const COMMA = 0x2c
+const DIGIT_0 = 0x30
+const CLOSE_BRACE = 0x7d
 const TYPE_FIRST = '{"type":"'
 
 const KINDS: Readonly<Record<string, EventKind>> = {
@@ -86,8 +89,10 @@ export function typeOf(scanner: SseScanner): string | null {
   return type !== null && /^[a-z][\w.-]{0,80}$/i.test(type) ? type : null
 }
 
-/** A last event up to its response, as the backend writes it. */
-const BEFORE_RESPONSE = /^\{"type":"response\.(?:completed|incomplete)",(?:"sequence_number":\d{1,15},)?"response":/
+/** How the backend writes a last event up to its response; a number may stand before that. */
+const LAST = ['{"type":"response.completed",', '{"type":"response.incomplete",'] as const
+const NUMBER = '"sequence_number":'
+const BEFORE_RESPONSE = '"response":'
 
 /** What a last event says: its response, and that response's own text where it stands at the end of the event's. */
 export interface LastResponse {
@@ -96,15 +101,35 @@ export interface LastResponse {
 }
 
 /** Parses what a last event carries: only its response where that can be told, so that its text may serve as an answer. */
-export function lastResponse(event: string): LastResponse {
-  const before = BEFORE_RESPONSE.exec(event)
-  if (before !== null && event.endsWith("}")) {
-    const source = event.slice(before[0].length, -1)
+export function lastResponse(event: Span): LastResponse {
+  const { bytes, to } = event
+  const from = responseStart(event)
+  if (from !== -1 && bytes[to - 1] === CLOSE_BRACE) {
+    const source = textOf({ bytes, from, to: to - 1 })
     const response = parseObject(source)
     // One whole value in this place is the response and nothing else: what follows it closes the event.
     if (response !== null) return { response, source }
   }
-  return { response: parseObject(event)?.response, source: null }
+  return { response: parseObject(textOf(event))?.response, source: null }
+}
+
+/** Where the response begins in a last event that is written as usual, else -1. */
+function responseStart({ bytes, from }: Span): number {
+  const start = LAST.find((text) => startsWith(bytes, from, text))
+  if (start === undefined) return -1
+  let at = from + start.length
+  if (startsWith(bytes, at, NUMBER)) {
+    at += NUMBER.length
+    const first = at
+    while (isDigit(bytes[at])) at++
+    if (at === first || bytes[at] !== COMMA) return -1
+    at++
+  }
+  return startsWith(bytes, at, BEFORE_RESPONSE) ? at + BEFORE_RESPONSE.length : -1
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= DIGIT_0 && byte <= DIGIT_0 + 9
 }
 
 /** The response's id in a `response.created` event's data, without parsing the instructions and tools it echoes. */

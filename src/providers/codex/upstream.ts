@@ -122,39 +122,65 @@ export interface UpstreamDeps {
   readonly isFedramp: (lease: Lease) => boolean
 }
 
+type Urls = Readonly<Record<CodexCall["endpoint"], string>>
+type SharedHeaders = Readonly<Record<string, string>>
+
+interface Known {
+  readonly endpoint: CodexCall["endpoint"]
+  readonly version: string
+  readonly headers: SharedHeaders
+}
+
 /** The backend as the relay sends to it. */
 export class Upstream {
   /** Most kinds of callers of which the headers are kept. */
   static readonly MAX_KINDS = 256
   readonly #deps: UpstreamDeps
   #settings: CodexSettings
+  #urls: Urls
   /** Headers that calls have in common, by all that they are made of beside the settings. */
-  readonly #shared = new Map<string, Readonly<Record<string, string>>>()
+  readonly #shared = new Map<string, SharedHeaders>()
+  /** The last of them for a caller without an identity of its own: nearly always it is the same again. */
+  #stranger: Known | null = null
 
   constructor(deps: UpstreamDeps) {
     this.#deps = deps
     this.#settings = deps.settings.current
+    this.#urls = urlsOf(this.#settings)
   }
 
   /** Rejects with what the sender rejects with. */
   send(lease: Lease, call: CodexCall, signal: HaltSignal): Promise<Answer> {
     const { sender, settings, isFedramp } = this.#deps
-    if (this.#settings !== settings.current) {
-      this.#settings = settings.current
-      this.#shared.clear()
-    }
-    const path = call.endpoint === "compact" ? "/responses/compact" : "/responses"
+    if (this.#settings !== settings.current) this.#reload(settings.current)
     const headers = { ...call.headers, ...credentialHeaders(lease, isFedramp(lease)) }
     // Another credential could not make anything of it.
     if (call.turnState !== null && lease.sticky) headers[TURN_STATE] = call.turnState
     const shared = this.#sharedBy(call)
-    return sender(this.#settings.apiUrl + path, { method: "POST", headers, shared, body: call.body, signal })
+    return sender(this.#urls[call.endpoint], { method: "POST", headers, shared, body: call.body, signal })
   }
 
-  #sharedBy({ caller, version, endpoint }: CodexCall): Readonly<Record<string, string>> {
+  #reload(settings: CodexSettings): void {
+    this.#settings = settings
+    this.#urls = urlsOf(settings)
+    this.#shared.clear()
+    this.#stranger = null
+  }
+
+  #sharedBy(call: CodexCall): SharedHeaders {
+    const { caller, version, endpoint } = call
     const { originator, userAgent } = caller
-    const isStranger = originator === null
-    const key = isStranger ? endpoint + version : [endpoint, version, originator, caller.version, userAgent].join("\n")
+    if (originator !== null) {
+      return this.#sharedAs([endpoint, version, originator, caller.version, userAgent].join("\n"), call)
+    }
+    const last = this.#stranger
+    if (last?.endpoint === endpoint && last.version === version) return last.headers
+    const headers = this.#sharedAs(endpoint + version, call)
+    this.#stranger = { endpoint, version: copied(version), headers }
+    return headers
+  }
+
+  #sharedAs(key: string, { caller, version, endpoint }: CodexCall): SharedHeaders {
     const known = this.#shared.get(key)
     if (known !== undefined) return known
     const identity = identityHeaders(caller, version, this.#settings.originator)
@@ -170,6 +196,11 @@ export class Upstream {
     return headers
   }
 }
+
+const urlsOf = ({ apiUrl }: CodexSettings): Urls => ({
+  responses: `${apiUrl}/responses`,
+  compact: `${apiUrl}/responses/compact`,
+})
 
 /** Proxies in between must not hold a stream back. */
 const STREAM_HEADERS: ReplyFields = {

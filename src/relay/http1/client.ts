@@ -3,7 +3,7 @@ import type { Answer, UpstreamInit } from "../ports.ts"
 import { Batch } from "./batch.ts"
 import { Connection, type ConnectionEvents } from "./connection.ts"
 import { Exchange } from "./exchange.ts"
-import { FieldNames } from "./field-names.ts"
+import { KnownFields } from "./known-fields.ts"
 import { type Origin, Targets } from "./origin.ts"
 import { RequestWriter } from "./request.ts"
 import { TlsSessions } from "./tls-sessions.ts"
@@ -30,7 +30,7 @@ export class Http1Client implements ConnectionEvents {
   private readonly targets = new Targets()
   private readonly writer = new RequestWriter()
   private readonly sessions = new TlsSessions()
-  private readonly shared = { batch: new Batch(), names: new FieldNames() }
+  private readonly shared = { batch: new Batch(), known: new KnownFields() }
   /** Connections at rest by origin; the one used last is taken first, so that the others may go. */
   private readonly resting = new Map<string, Connection[]>()
   private cancelSweep: (() => void) | null = null

@@ -5,9 +5,9 @@ import type { Batch, Due } from "./batch.ts"
 import { Body, type Source } from "./body.ts"
 import { Chunked } from "./chunked.ts"
 import { hasLoneLf, MalformedMessage } from "./field-lines.ts"
-import type { FieldNames } from "./field-names.ts"
 import { Fields } from "./fields.ts"
 import { HEAD_BYTES, type Head, parseHead } from "./head.ts"
+import type { KnownFields } from "./known-fields.ts"
 import type { RequestBytes } from "./request.ts"
 
 /** Interim answers (1xx) before the one that counts. */
@@ -29,7 +29,7 @@ export interface Carrier {
 /** What all exchanges of a client have in common. */
 export interface Shared {
   readonly batch: Batch
-  readonly names: FieldNames
+  readonly known: KnownFields
 }
 
 /** One request and its answer, as the bytes come in. No I/O of its own. */
@@ -126,7 +126,7 @@ export class Exchange implements Source, Due {
     let from = 0
     let end = all.indexOf(BLANK_LINE)
     while (end !== -1 && end - from <= HEAD_BYTES) {
-      const head = parseHead(all.toString("latin1", from, end), this.shared.names)
+      const head = parseHead(all.toString("latin1", from, end), this.shared.known)
       from = end + BLANK_LINE.length
       if (head.status >= 200) {
         this.begin(head, all, from)

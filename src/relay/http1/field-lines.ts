@@ -1,6 +1,6 @@
 /** The field lines of a message's head (RFC 9112 section 5), read strictly: what two readers could understand differently is refused. Pure. */
 import type { HeaderFields } from "../headers.ts"
-import type { FieldNames } from "./field-names.ts"
+import type { KnownFields } from "./known-fields.ts"
 
 /** Length of CR LF. */
 export const LINE_END = 2
@@ -22,14 +22,14 @@ export class TooManyFields extends MalformedMessage {}
 /**
  * @param text everything before the blank line, as Latin-1
  * @param first where the first line ends
- * @param names those met in heads before
+ * @param known those met in heads before
  * @param most how many lines may follow
  * @throws MalformedMessage
  */
 export function parseFields(
   text: string,
   first: number,
-  names: FieldNames,
+  known: KnownFields,
   most: number = Number.POSITIVE_INFINITY,
 ): HeaderFields {
   // A lone CR or LF ends lines for some readers, NUL ends texts.
@@ -40,7 +40,7 @@ export function parseFields(
     if (++lines > most) throw new TooManyFields("the head has too many fields")
     const from = end + LINE_END
     end = lineEnd(text, from)
-    addField(fields, names, text, from, end)
+    addField(fields, known, text, from, end)
   }
   return fields
 }
@@ -56,28 +56,39 @@ export function lineEnd(text: string, from: number): number {
 
 function addField(
   fields: Record<string, string | string[]>,
-  names: FieldNames,
+  known: KnownFields,
   text: string,
   from: number,
   end: number,
 ): void {
   const colon = text.indexOf(":", from)
-  const name = colon === -1 || colon > end ? "" : names.of(text.slice(from, colon))
+  const field = colon === -1 || colon > end ? null : known.at(text, from, colon)
   // White space before the colon, and a line that continues the one before, end up here as well (RFC 9112 sections 5.1, 5.2).
-  if (name === "") throw new MalformedMessage("a line of the head is no header field")
-  const value = trimmed(text, colon + 1, end)
+  if (field === null) throw new MalformedMessage("a line of the head is no header field")
+  const { name } = field
+  const first = afterBlanks(text, colon + 1, end)
+  const value = field.value(text, first, beforeBlanks(text, first, end))
   const before = fields[name]
   if (name === "set-cookie") fields[name] = before === undefined ? [value] : [...before, value]
   else fields[name] = before === undefined ? value : `${before}, ${value}`
 }
 
 /** Without the white space around it (RFC 9110 section 5.6.3). */
-export function trimmed(text: string, first: number, last: number): string {
-  let from = first
-  let to = last
-  while (from < to && isBlank(text.charCodeAt(from))) from++
-  while (to > from && isBlank(text.charCodeAt(to - 1))) to--
-  return text.slice(from, to)
+export function trimmed(text: string): string {
+  const from = afterBlanks(text, 0, text.length)
+  return text.slice(from, beforeBlanks(text, from, text.length))
+}
+
+function afterBlanks(text: string, from: number, to: number): number {
+  let at = from
+  while (at < to && isBlank(text.charCodeAt(at))) at++
+  return at
+}
+
+function beforeBlanks(text: string, from: number, to: number): number {
+  let at = to
+  while (at > from && isBlank(text.charCodeAt(at - 1))) at--
+  return at
 }
 
 function isBlank(code: number): boolean {

@@ -1,7 +1,7 @@
 /** The head of an HTTP/1.1 answer (RFC 9112), read strictly: what two readers could understand differently is refused. Pure. */
 import type { HeaderFields } from "../headers.ts"
 import { isKept, LINE_END, lineEnd, MalformedMessage, parseFields, trimmed } from "./field-lines.ts"
-import type { FieldNames } from "./field-names.ts"
+import type { KnownFields } from "./known-fields.ts"
 
 /** Largest head that is read, in bytes. */
 export const HEAD_BYTES = 64 * 1024
@@ -29,15 +29,15 @@ const LENGTH = /^\d{1,15}$/
 
 /**
  * @param text everything before the blank line, as Latin-1
- * @param names those met in heads before
+ * @param known those met in heads before
  * @throws MalformedMessage
  */
-export function parseHead(text: string, names: FieldNames): Head {
+export function parseHead(text: string, known: KnownFields): Head {
   const isUsual = text.startsWith(USUAL)
   const end = isUsual ? USUAL.length - LINE_END : lineEnd(text, 0)
   const [, minor, code] = isUsual ? USUAL_PARTS : (STATUS_LINE.exec(text.slice(0, end)) ?? [])
   if (code === undefined) throw new MalformedMessage("the first line is no status line")
-  const fields = parseFields(text, end, names)
+  const fields = parseFields(text, end, known)
   const status = Number(code)
   const isRecent = minor !== "0"
   const framing = framingOf(status, fields)
@@ -64,7 +64,7 @@ function framingOf(status: number, fields: HeaderFields): Framing {
   }
   if (typeof length !== "string") return "close"
   if (LENGTH.test(length)) return Number(length)
-  const told = length.split(",").map((part) => trimmed(part, 0, part.length))
+  const told = length.split(",").map((part) => trimmed(part))
   const [first = ""] = told
   if (!LENGTH.test(first) || told.some((part) => part !== first)) throw new MalformedMessage("the length is no number")
   return Number(first)

@@ -5,7 +5,7 @@ import type { Target } from "./origin.ts"
 const ONE_WRITE_BYTES = 64 * 1024
 
 const NONE: Readonly<Record<string, string>> = {}
-const NO_BODY = "Content-Length: 0\r\n"
+const NO_BODY = "Content-Length: 0\r\n\r\n"
 
 /** A request as it goes over the connection. */
 export interface RequestBytes {
@@ -22,13 +22,17 @@ export class RequestWriter {
 
   /** @throws TypeError a field that could be read as more than one, or that is not ASCII: none of ours is such */
   bytes(target: Target, { method, headers, shared = NONE, body }: UpstreamInit): RequestBytes {
-    let head = `${method} ${this.beginning(target, shared)}${fieldLines(headers)}`
+    const first = `${method} ${this.beginning(target, shared)}`
+    const lines = fieldLines(headers)
     // One that could have a body says that it has none (RFC 9110 section 8.6).
-    if (body === undefined) return { head: `${head}${method === "POST" ? NO_BODY : ""}\r\n`, body: null }
+    if (body === undefined) return { head: joined(first, lines, method === "POST" ? NO_BODY : "\r\n"), body: null }
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
-    head += `Content-Length: ${length}\r\n\r\n`
-    if (length > ONE_WRITE_BYTES) return { head, body: typeof body === "string" ? Buffer.from(body) : body }
-    if (typeof body === "string") return { head: head + body, body: null }
+    const last = `Content-Length: ${length}\r\n\r\n`
+    if (length > ONE_WRITE_BYTES) {
+      return { head: joined(first, lines, last), body: typeof body === "string" ? Buffer.from(body) : body }
+    }
+    if (typeof body === "string") return { head: joined(first, lines, last, body, length), body: null }
+    const head = joined(first, lines, last)
     const bytes = Buffer.allocUnsafe(head.length + length)
     bytes.write(head, 0, "latin1")
     bytes.set(body, head.length)
@@ -44,34 +48,55 @@ export class RequestWriter {
     let text = texts.get(target)
     if (text === undefined) {
       const { path, origin } = target
-      text = `${path} HTTP/1.1\r\n${fieldLines({ Host: origin.host, Connection: "keep-alive", ...shared })}`
+      const lines = fieldLines({ Host: origin.host, Connection: "keep-alive", ...shared })
+      text = joined(`${path} HTTP/1.1\r\n`, lines, "")
       texts.set(target, text)
     }
     return text
   }
 }
 
-/** @throws TypeError */
-function fieldLines(headers: Readonly<Record<string, string>>): string {
-  let text = ""
-  let lines = 0
-  for (const name in headers) {
-    text += `${name}: ${headers[name]}\r\n`
-    lines++
-  }
-  if (!isMadeOf(lines, text)) throw new TypeError("a header with a line end or NUL in it cannot be sent")
-  // Cut down to single bytes, such a character may become a line end.
-  if (Buffer.byteLength(text) !== text.length) throw new TypeError("a header that is not ASCII cannot be sent")
-  return text
+interface FieldLines {
+  readonly text: string
+  readonly count: number
 }
 
-/** Whether a text has so many lines, which end as they should and nowhere else: a value cannot have brought one of its own. */
-function isMadeOf(lines: number, text: string): boolean {
-  let from = 0
-  for (let i = 0; i < lines; i++) {
-    const end = text.indexOf("\r", from)
-    if (end === -1 || text.indexOf("\n", from) !== end + 1) return false
-    from = end + 2
+function fieldLines(headers: Readonly<Record<string, string>>): FieldLines {
+  let text = ""
+  let count = 0
+  for (const name in headers) {
+    text += `${name}: ${headers[name]}\r\n`
+    count++
   }
-  return from === text.length && !text.includes("\0")
+  return { text, count }
+}
+
+/**
+ * All parts of a request as one text. The lines are looked through there and not before, since each text that is put together to be
+ * looked into takes memory of its own.
+ * @param size of the body, in bytes of UTF-8
+ * @throws TypeError
+ */
+function joined(first: string, lines: FieldLines, last: string, body = "", size = 0): string {
+  const all = first + lines.text + last + body
+  if (!isMadeOf(lines.count, all, first.length, first.length + lines.text.length)) {
+    throw new TypeError("a header with a line end or NUL in it cannot be sent")
+  }
+  // Cut down to single bytes, such a character may become a line end.
+  if (Buffer.byteLength(all) - size !== all.length - body.length) {
+    throw new TypeError("a header that is not ASCII cannot be sent")
+  }
+  return all
+}
+
+/** Whether `[from, to)` of a text are so many lines, which end as they should and nowhere else: no value has brought one of its own. */
+function isMadeOf(lines: number, text: string, from: number, to: number): boolean {
+  let at = from
+  for (let i = 0; i < lines; i++) {
+    const end = text.indexOf("\r", at)
+    if (end === -1 || text.indexOf("\n", at) !== end + 1) return false
+    at = end + 2
+  }
+  const nul = text.indexOf("\0", from)
+  return at === to && (nul === -1 || nul >= to)
 }

@@ -3,15 +3,15 @@ import { RequestHeads } from "../../../src/http/http1/request-head.ts"
 import { callerOf } from "../../../src/providers/codex/caller.ts"
 import { Upstream } from "../../../src/providers/codex/upstream.ts"
 import { ServedVersions } from "../../../src/providers/codex/version.ts"
-import { FieldNames } from "../../../src/relay/http1/field-names.ts"
 import { Fields } from "../../../src/relay/http1/fields.ts"
+import { KnownFields } from "../../../src/relay/http1/known-fields.ts"
 import { heapBytes } from "../../support/heap.ts"
 import { callOf, plainLease, settingsOf } from "./support.ts"
 
 test("what is remembered of a caller keeps nothing else of its request's head, which holds a key", async () => {
   const settings = { current: settingsOf(null) }
   const call = await callOf({ model: "gpt-5.2", input: "hi" })
-  const heads = new RequestHeads(new FieldNames())
+  const heads = new RequestHeads(new KnownFields())
   const kept: unknown[] = []
   const before = heapBytes()
   for (let round = 0; round < 40; round++) {

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test"
 import { RequestHeads } from "../../../src/http/http1/request-head.ts"
 import { sessionHeaders } from "../../../src/providers/geminicli/request.ts"
-import { FieldNames } from "../../../src/relay/http1/field-names.ts"
 import { Fields } from "../../../src/relay/http1/fields.ts"
+import { KnownFields } from "../../../src/relay/http1/known-fields.ts"
 import { heapBytes } from "../../support/heap.ts"
 
 test("a session's name that is remembered keeps nothing else of its request's head, which holds a key", () => {
-  const heads = new RequestHeads(new FieldNames())
+  const heads = new RequestHeads(new KnownFields())
   const kept: (readonly string[])[] = []
   const before = heapBytes()
   for (let i = 0; i < 10_000; i++) {

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test"
 import { MalformedMessage } from "../../../src/relay/http1/field-lines.ts"
-import { FieldNames } from "../../../src/relay/http1/field-names.ts"
 import { type Framing, type Head, parseHead } from "../../../src/relay/http1/head.ts"
+import { KnownFields } from "../../../src/relay/http1/known-fields.ts"
 
-const head = (...lines: readonly string[]): Head => parseHead(lines.join("\r\n"), new FieldNames())
+const head = (...lines: readonly string[]): Head => parseHead(lines.join("\r\n"), new KnownFields())
 const ok = (...lines: readonly string[]): Head => head("HTTP/1.1 200 OK", ...lines)
 
 function expectRefused(text: string): void {
-  expect(() => parseHead(text, new FieldNames()), JSON.stringify(text)).toThrow(MalformedMessage)
+  expect(() => parseHead(text, new KnownFields()), JSON.stringify(text)).toThrow(MalformedMessage)
 }
 
 describe("the status line", () => {

@@ -211,6 +211,14 @@ describe("a body", () => {
   }
 })
 
+describe("a body that looks like lines", () => {
+  test.each(["a\0b", "\r\n\r\n", "x: y\r\n\0\r\n", "\xe4\r\n€", "🙂\n"])("is no header: %j", async (body) => {
+    const server = await newServer(({ body: sent, wire }) => void wire.socket.write(answer(sha256(sent))))
+    const sum = sha256(new TextEncoder().encode(body))
+    expect(await textOf(newClient().ask(server.url, asking({ body })))).toBe(sum)
+  })
+})
+
 describe("a header that cannot be sent", () => {
   const unsafe = ["a\r\nb: c", "a\nb", "a\rb", "\n", "a\0", "\xe4", "€", "🙂", "\ud83d", "\x80"]
   const cases = unsafe.flatMap((text): [string, Partial<UpstreamInit>][] => [

@@ -1,9 +1,9 @@
 import { expect } from "bun:test"
 import { Refusal, type RefusalStatus } from "../../../../src/http/http1/refusal.ts"
 import { type RequestHead, RequestHeads } from "../../../../src/http/http1/request-head.ts"
-import { FieldNames } from "../../../../src/relay/http1/field-names.ts"
+import { KnownFields } from "../../../../src/relay/http1/known-fields.ts"
 
-export const someHeads = (): RequestHeads => new RequestHeads(new FieldNames())
+export const someHeads = (): RequestHeads => new RequestHeads(new KnownFields())
 
 /** Read by somebody who has read none before. */
 export const read = (...lines: readonly string[]): RequestHead => someHeads().read(lines.join("\r\n"))
