@@ -1,4 +1,5 @@
 import type { HeaderReader } from "../relay/ports.ts"
+import { spanOf } from "../relay/span.ts"
 import { codingOf, decode } from "./coding.ts"
 import { isTooDeep } from "./nesting.ts"
 import { type ClientRequest, HttpError } from "./ports.ts"
@@ -82,7 +83,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true })
  * @throws HttpError invalid_json, also for what is not UTF-8 or nested too deeply
  */
 export function parseJson(bytes: Uint8Array): unknown {
-  if (isTooDeep(bytes)) throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
+  if (isTooDeep(spanOf(bytes))) throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
   try {
     return JSON.parse(UTF8.decode(bytes))
   } catch {

@@ -1,4 +1,5 @@
 /** Guards the JSON parser and writer against bodies that are nothing but brackets. */
+import type { Span } from "../relay/span.ts"
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -18,10 +19,10 @@ const HARMLESS_BYTES = 20_000
 const SHORT_STRING = 24
 
 /** Whether JSON text nests so deeply that it must not be parsed. Says nothing about its being JSON. */
-export function isTooDeep(bytes: Uint8Array): boolean {
-  if (bytes.length <= HARMLESS_BYTES) return false
+export function isTooDeep({ bytes, from, to }: Span): boolean {
+  if (to - from <= HARMLESS_BYTES) return false
   let depth = 0
-  for (let i = 0; i < bytes.length; i++) {
+  for (let i = from; i < to; i++) {
     const byte = bytes[i]
     if (byte === QUOTE) i = endOfString(bytes, i + 1)
     else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {

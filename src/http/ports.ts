@@ -1,4 +1,5 @@
 /** What the edge needs from a provider and offers to its routes. */
+
 import type { AnyElysia } from "elysia"
 import type { Clock, Live, Random } from "../observe/clock.ts"
 import type { HaltSignal } from "../observe/halt.ts"
@@ -15,6 +16,7 @@ import type {
   Sender,
 } from "../relay/ports.ts"
 import type { Reply } from "../relay/reply.ts"
+import type { Span } from "../relay/span.ts"
 import type { Pool, QuotaReader, Refresher } from "../scheduler/ports.ts"
 import type { TokenSet } from "../store/types.ts"
 import type { Target } from "./target.ts"
@@ -71,7 +73,7 @@ export interface ClientRequest {
   /** All of the body. Rejects with what broke it. */
   bytes(): Promise<Uint8Array>
   /** All of the body where that is here already, so that nobody need wait for it; else null. */
-  whole?(): Uint8Array | null
+  whole?(): Span | null
   /** Aborted when the client leaves. */
   readonly signal: HaltSignal
   /** The other side's address, normalised. */
@@ -96,7 +98,7 @@ export interface ApiContext {
 /** What is done with a request once its body is there. */
 export interface Taking {
   /** @param body decoded (gzip, deflate, br, zstd undone), at most 30 MiB */
-  take(body: Uint8Array): Answered | Promise<Answered>
+  take(body: Span): Answered | Promise<Answered>
   /** For whatever is wrong with the body; default: the API's own. */
   readonly shape?: ErrorShape
 }

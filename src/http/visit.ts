@@ -1,5 +1,6 @@
 import type { HaltSignal } from "../observe/halt.ts"
 import type { Inbound } from "../relay/ports.ts"
+import { type Span, spanOf } from "../relay/span.ts"
 import { UNKNOWN } from "./address.ts"
 import { BODY_LIMIT, declaredLength, type Receiver, readBody } from "./body.ts"
 import type { ApiContext, ClientRequest, Principal } from "./ports.ts"
@@ -97,13 +98,13 @@ export class Visit implements ApiContext, Receiver {
   }
 
   /** As `body`, but it rejects with what broke it (see `cut`), and `receivedAll` is the caller's to call. */
-  bareBody(): Uint8Array | Promise<Uint8Array> {
+  bareBody(): Span | Promise<Span> {
     const { request } = this
     if (this.#declared === null || this.#declared > BODY_LIMIT || request.headers.has("content-encoding"))
-      return readBody(request)
+      return readBody(request).then(spanOf)
     // As nearly every request is: one promise less.
     this.#reading = true
-    return request.whole?.() ?? request.bytes()
+    return request.whole?.() ?? request.bytes().then(spanOf)
   }
 
   receivedAll(): void {

@@ -9,6 +9,7 @@ export interface Span {
 }
 
 const DECODER = new TextDecoder()
+const STRICT = new TextDecoder("utf-8", { fatal: true })
 const BOM = 0xef
 
 /** All of an array. */
@@ -26,6 +27,13 @@ export function textOf({ bytes, from, to }: Span): string {
   // A Buffer needs no view for it, but would leave the mark in.
   if (bytes instanceof Buffer && bytes[from] !== BOM) return bytes.toString("utf8", from, to)
   return DECODER.decode(bytes.subarray(from, to))
+}
+
+/** As text, without a byte order mark. @throws TypeError where it is not UTF-8 */
+export function strictTextOf(span: Span): string {
+  const text = textOf(span)
+  // Somebody may have meant that character.
+  return text.includes("\ufffd") ? STRICT.decode(viewOf(span)) : text
 }
 
 /** Whether a text, ASCII only, stands at an index. */

@@ -1,4 +1,5 @@
 /** Feeds every file of `test/corpus` to whatever reads such bytes. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
@@ -19,6 +20,7 @@ import { ARRAY_FRAME, SSE_FRAME, StreamFramer } from "../../src/providers/gemini
 import { SseScanner } from "../../src/relay/sse.ts"
 import { type Running, startPollux } from "../support/binary.ts"
 import { sendRaw } from "../support/raw.ts"
+import { amid } from "../support/spans.ts"
 
 const NOW = 1_800_000_000_000
 const folder = resolve(import.meta.dir, "../corpus")
@@ -128,10 +130,10 @@ describe("bodies", () => {
       if (parsed.call !== null) expect(() => JSON.parse(text([parsed.call.request]))).not.toThrow()
     }
     orRefused(() => {
-      const { body } = normalise(parseBody(bytes), bytes, false, ["x"], "cache")
+      const { body } = normalise(parseBody(amid(bytes)), false, ["x"], "cache")
       expect(() => JSON.parse(typeof body === "string" ? body : text([body]))).not.toThrow()
     })
-    orRefused(() => normaliseCompact(parseBody(bytes), bytes, []))
+    orRefused(() => normaliseCompact(parseBody(amid(bytes)), []))
     orRefused(() => parseJson(bytes))
     expect(Object.keys({})).toEqual([])
     expect(Reflect.get({}, "model")).toBeUndefined()

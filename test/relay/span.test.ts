@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { type Span, spanOf, textOf, viewOf } from "../../src/relay/span.ts"
+import { type Span, spanOf, strictTextOf, textOf, viewOf } from "../../src/relay/span.ts"
 import { amid } from "../support/spans.ts"
 
 const plain = ({ bytes, from, to }: Span): Span => ({ bytes: new Uint8Array(bytes), from, to })
@@ -17,6 +17,31 @@ describe("a span", () => {
       fc.property(fc.uint8Array(), (bytes) => {
         expect(Buffer.from(viewOf(amid(bytes))).equals(bytes)).toBe(true)
       }),
+    )
+  })
+
+  test("that is no UTF-8 is no strict text, and U+FFFD itself is text like any other", () => {
+    const strict = (bytes: Uint8Array): string | null => {
+      try {
+        return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+      } catch {
+        return null
+      }
+    }
+    const unit = fc.constantFrom("a", "é", "€", "🙂", "\ufffd", "\ufeff")
+    const cut = fc.tuple(fc.string({ unit, maxLength: 6 }), fc.nat(3)).map(([text, less]) => {
+      const bytes = new Uint8Array(Buffer.from(text))
+      return bytes.slice(0, Math.max(0, bytes.length - less))
+    })
+    fc.assert(
+      fc.property(fc.oneof(cut, fc.uint8Array({ maxLength: 6 })), (bytes) => {
+        const expected = strict(bytes)
+        for (const span of [amid(bytes), plain(amid(bytes))]) {
+          if (expected === null) expect(() => strictTextOf(span)).toThrow(TypeError)
+          else expect(strictTextOf(span)).toBe(expected)
+        }
+      }),
+      { numRuns: 3_000 },
     )
   })
 

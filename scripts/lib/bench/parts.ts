@@ -28,7 +28,7 @@ import type { CallBase, Opened, Recorder } from "../../../src/relay/ports.ts"
 import { createRecorder } from "../../../src/relay/recorder.ts"
 import { createRelay } from "../../../src/relay/relay.ts"
 import { Reply } from "../../../src/relay/reply.ts"
-import { type Span, viewOf } from "../../../src/relay/span.ts"
+import { type Span, spanOf, viewOf } from "../../../src/relay/span.ts"
 import { createPool } from "../../../src/scheduler/actor.ts"
 import { openStore } from "../../../src/store/open.ts"
 import { UsageTotals } from "../../../src/store/usage-totals.ts"
@@ -261,7 +261,7 @@ export async function partsOf(api: Api, slices: number): Promise<PartsRow> {
     headers: new Fields(Object.fromEntries(fields.map(([name, value]) => [name.toLowerCase(), value]))),
     body: null,
     bytes: () => Promise.resolve(sent),
-    whole: () => sent,
+    whole: () => spanOf(sent),
     signal: new Halt(),
     address: "127.0.0.1",
     welcome() {},

@@ -4,6 +4,7 @@ import { Body, type Source } from "../../relay/http1/body.ts"
 import { ConnectionClosed } from "../../relay/http1/connection.ts"
 import { Fields } from "../../relay/http1/fields.ts"
 import type { AnswerBody } from "../../relay/ports.ts"
+import { type Span, spanOf } from "../../relay/span.ts"
 import type { ClientRequest } from "../ports.ts"
 import type { RequestHead } from "./request-head.ts"
 
@@ -61,8 +62,8 @@ export class Incoming implements ClientRequest {
     return this.halt
   }
 
-  whole(): Uint8Array | null {
-    return this.inflow === null ? NOTHING : this.inflow.whole()
+  whole(): Span | null {
+    return this.inflow === null ? spanOf(NOTHING) : this.inflow.whole()
   }
 
   bytes(): Promise<Uint8Array> {

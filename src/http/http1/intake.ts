@@ -24,26 +24,28 @@ export class Intake {
 
   /**
    * @param bytes may be written over
+   * @param from where they go on: before that there may be a head
    * @returns those that are not the body's any more
    * @throws MalformedMessage
    */
-  push(bytes: Buffer): Buffer {
+  push(bytes: Buffer, from = 0): Buffer {
     const { coding, inflow } = this
-    this.size += bytes.length
-    let used: number
+    this.size += bytes.length - from
+    let end: number
     if (coding === null) {
-      used = Math.min(bytes.length, this.left)
-      this.left -= used
-      inflow.push(used === bytes.length ? bytes : bytes.subarray(0, used))
+      end = Math.min(bytes.length, from + this.left)
+      this.left -= end - from
+      if (end === bytes.length) inflow.push(bytes, from)
+      else inflow.push(bytes.subarray(from, end))
       this.done = this.left === 0
     } else {
-      const data = coding.push(bytes)
+      const data = coding.push(from === 0 ? bytes : bytes.subarray(from))
       if (data !== null) inflow.push(data)
-      used = coding.rest
+      end = from + coding.rest
       this.done = coding.done
     }
     if (!this.done) return NOTHING
     inflow.end()
-    return used === bytes.length ? NOTHING : bytes.subarray(used)
+    return end === bytes.length ? NOTHING : bytes.subarray(end)
   }
 }

@@ -224,23 +224,21 @@ export class Peer implements Carrier, Due, Ticking {
     this.rest = NOTHING
     this.deadline = Number.POSITIVE_INFINITY
     const from = end + BLANK_LINE.length
-    const behind = from === rest.length ? NOTHING : rest.subarray(from)
     const { inflow } = incoming
-    if (inflow === null) this.rest = behind
-    else {
+    if (inflow !== null) {
       const intake = new Intake(head.framing, inflow)
       this.intake = intake
       this.beginWindow(intake)
-      if (behind.length > 0) this.rest = this.takeIn(behind, intake)
-    }
+      if (from < rest.length) this.rest = this.takeIn(rest, intake, from)
+    } else if (from < rest.length) this.rest = rest.subarray(from)
     this.serve(incoming)
   }
 
   /** @returns what is not the body's any more */
-  private takeIn(bytes: Buffer, intake: Intake): Buffer {
+  private takeIn(bytes: Buffer, intake: Intake, from = 0): Buffer {
     let rest: Buffer
     try {
-      rest = intake.push(bytes)
+      rest = intake.push(bytes, from)
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error
       this.spoil(new HttpError({ kind: "bad_request", message: `the request body is not valid: ${error.message}` }))

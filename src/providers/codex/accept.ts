@@ -1,7 +1,9 @@
 /** One API request -> the call that the relay serves, or the error it deserves (spec codex 0, 3, 8.2). */
+
 import { saysJson } from "../../http/body.ts"
 import type { ApiContext } from "../../http/ports.ts"
 import type { ClientError } from "../../relay/ports.ts"
+import type { Span } from "../../relay/span.ts"
 import type { CodexCall } from "./call.ts"
 import { callerOf } from "./caller.ts"
 import { hasReference } from "./items.ts"
@@ -40,13 +42,8 @@ export function refuseUnread({ request }: ApiContext): ClientError | null {
 }
 
 /** @throws HttpError invalid_json, invalid_request */
-export function accept(
-  context: ApiContext,
-  bytes: Uint8Array,
-  endpoint: CodexCall["endpoint"],
-  deps: AcceptDeps,
-): Accepted {
-  const parsed = parseBody(bytes)
+export function accept(context: ApiContext, source: Span, endpoint: CodexCall["endpoint"], deps: AcceptDeps): Accepted {
+  const parsed = parseBody(source)
   const { body } = parsed
   const { headers } = context.request
   if (typeof body.model !== "string" || body.model.trim() === "") {
@@ -65,8 +62,8 @@ export function accept(
   const refusedNames = deps.refused(model)
   const normalised =
     endpoint === "compact"
-      ? normaliseCompact(parsed, bytes, refusedNames)
-      : normalise(parsed, bytes, lite, refusedNames, cacheKeyOf(session))
+      ? normaliseCompact(parsed, refusedNames)
+      : normalise(parsed, lite, refusedNames, cacheKeyOf(session))
   const call: CodexCall = {
     model,
     stream: endpoint === "responses" && body.stream === true,

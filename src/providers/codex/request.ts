@@ -3,6 +3,7 @@
 import { isTooDeep } from "../../http/nesting.ts"
 import { HttpError } from "../../http/ports.ts"
 import type { HeaderReader } from "../../relay/ports.ts"
+import { type Span, strictTextOf, viewOf } from "../../relay/span.ts"
 import {
   FIELD_RULES,
   type FieldContext,
@@ -22,8 +23,7 @@ import { isObject, type Json } from "./json.ts"
 export interface Parsed {
   readonly body: Json
   readonly text: string
-  /** The bytes are UTF-8 without a byte order mark, as the backend takes them. */
-  readonly clean: boolean
+  readonly source: Span
 }
 
 export interface Normalised {
@@ -32,23 +32,23 @@ export interface Normalised {
   readonly dropped: readonly string[]
 }
 
-const UTF8 = new TextDecoder("utf-8", { fatal: true })
+const BOM = 0xef
 const NOTHING: readonly string[] = []
 const nothing = (): boolean => false
 
 /** @throws HttpError invalid_json (not UTF-8, not JSON, nested too deeply), invalid_request (not an object) */
-export function parseBody(bytes: Uint8Array): Parsed {
+export function parseBody(source: Span): Parsed {
   let text: string
   let value: unknown
-  if (isTooDeep(bytes)) throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
+  if (isTooDeep(source)) throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
   try {
-    text = UTF8.decode(bytes)
+    text = strictTextOf(source)
     value = JSON.parse(text)
   } catch {
     throw new HttpError({ kind: "invalid_json", message: "invalid JSON" })
   }
   if (!isObject(value)) throw new HttpError({ kind: "invalid_request", message: "invalid request" })
-  return { body: value, text, clean: bytes[0] !== 0xef }
+  return { body: value, text, source }
 }
 
 /**
@@ -59,19 +59,17 @@ export function parseBody(bytes: Uint8Array): Parsed {
  */
 export function normalise(
   parsed: Parsed,
-  bytes: Uint8Array,
   lite: boolean,
   refused: readonly string[],
   cacheKey: string | null,
 ): Normalised {
   const { body } = parsed
-  if (lite) return rewritten(parsed, bytes, LITE_RULES, missingLiteFields(body), { hasTools: false }, nothing)
+  if (lite) return rewritten(parsed, LITE_RULES, missingLiteFields(body), { hasTools: false }, nothing)
   refuseForeignHistory(body)
   const context: FieldContext = { hasTools: hasTools(body) }
   const missing = missingFields(body, context, cacheKey, refused)
   return rewritten(
     parsed,
-    bytes,
     FIELD_RULES,
     missing,
     context,
@@ -80,11 +78,11 @@ export function normalise(
 }
 
 /** The upstream body of `POST /responses/compact`. */
-export function normaliseCompact(parsed: Parsed, bytes: Uint8Array, refused: readonly string[]): Normalised {
+export function normaliseCompact(parsed: Parsed, refused: readonly string[]): Normalised {
   const { body } = parsed
   const context: FieldContext = { hasTools: hasTools(body) }
   const isDropped = (name: string): boolean => !isCompactField(name) || refused.includes(name)
-  return rewritten(parsed, bytes, FIELD_RULES, missingCompactFields(body), context, isDropped)
+  return rewritten(parsed, FIELD_RULES, missingCompactFields(body), context, isDropped)
 }
 
 /** Whether body and header agree that this is a responses-lite request (spec codex 3.2): only both together are forwarded. */
@@ -105,13 +103,12 @@ function refuseForeignHistory(body: Json): void {
 
 function rewritten(
   parsed: Parsed,
-  bytes: Uint8Array,
   rules: typeof FIELD_RULES,
   missing: Readonly<Record<string, unknown>>,
   context: FieldContext,
   isDropped: (name: string) => boolean,
 ): Normalised {
-  const { body, text, clean } = parsed
+  const { body, text, source } = parsed
   /** The new body, once a field has changed. */
   let changed: Record<string, unknown> | null = null
   /** Flags that are turned over. */
@@ -133,7 +130,9 @@ function rewritten(
   const edited = changed === null ? withFlags(text, flags) : null
   if (edited === null) return { body: JSON.stringify({ ...(changed ?? { ...missing, ...body }), ...flags }), dropped }
   if (!isEmpty(missing)) return { body: inFront(edited, JSON.stringify(missing).slice(1, -1)), dropped: NOTHING }
-  return { body: clean && edited === text ? owned(bytes) : edited, dropped: NOTHING }
+  // The backend takes no byte order mark.
+  const isClean = edited === text && source.bytes[source.from] !== BOM
+  return { body: isClean ? owned(viewOf(source)) : edited, dropped: NOTHING }
 }
 
 function withFlags(text: string, flags: Readonly<Record<string, boolean>>): string | null {

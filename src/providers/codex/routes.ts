@@ -1,4 +1,5 @@
 /** The Codex API as clients see it (DESIGN section 5, spec codex 0 and 8). */
+
 import { type AnyElysia, Elysia } from "elysia"
 import type { CodexSettings } from "../../config/types.ts"
 import { type Answered, type ApiContext, HttpError, type RouteTools, type Taking } from "../../http/ports.ts"
@@ -6,6 +7,7 @@ import type { Live } from "../../observe/clock.ts"
 import type { Log } from "../../observe/ports.ts"
 import type { Relay } from "../../relay/ports.ts"
 import { reply } from "../../relay/reply.ts"
+import type { Span } from "../../relay/span.ts"
 import type { Pool } from "../../scheduler/ports.ts"
 import { accept, refuseUnread } from "./accept.ts"
 import type { CodexCall } from "./call.ts"
@@ -62,19 +64,19 @@ export function codexRoutes(deps: RouteDeps): AnyElysia {
 
 function serve(context: ApiContext, endpoint: CodexCall["endpoint"], deps: RouteDeps): Taking | Answered {
   const unread = refuseUnread(context)
-  return unread === null ? { take: (bytes) => take(context, bytes, endpoint, deps) } : reply(unread)
+  return unread === null ? { take: (body) => take(context, body, endpoint, deps) } : reply(unread)
 }
 
 /** @throws HttpError invalid_json, invalid_request */
 function take(
   context: ApiContext,
-  bytes: Uint8Array,
+  body: Span,
   endpoint: CodexCall["endpoint"],
   deps: RouteDeps,
 ): Answered | Promise<Answered> {
   const { settings, refused, relay, log } = deps
   const { modelList, clientVersion } = settings.current
-  const accepted = accept(context, bytes, endpoint, { modelList, clientVersion, refused })
+  const accepted = accept(context, body, endpoint, { modelList, clientVersion, refused })
   if (accepted.call === null) return reply(accepted.error)
   const { call, dropped } = accepted
   if (dropped.length > 0) log.debug("fields_dropped", { request_id: context.inbound.id, fields: dropped })

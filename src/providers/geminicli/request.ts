@@ -1,8 +1,10 @@
 /** A client's body as Cloud Code takes it. Bytes stay as they came unless something has to change. */
+
 import { isTooDeep } from "../../http/nesting.ts"
 import { copied } from "../../observe/copied.ts"
 import type { HeaderReader } from "../../relay/ports.ts"
 import { sessionsOf } from "../../relay/sessions.ts"
+import { spanOf } from "../../relay/span.ts"
 import type { Form, GeminiCall, Verb } from "./call.ts"
 import { type Change, locate } from "./changes.ts"
 import { applyEdits, isObject, isObjectAt, type JsonObject, memberOf, skipSpace, textOr } from "./json.ts"
@@ -39,7 +41,7 @@ const fail = (kind: "invalid_json" | "invalid_request", message: string): Parsed
  * into the form that Cloud Code accepts.
  */
 export function parseRequest(body: Uint8Array, asked: Asked): Parsed {
-  const value = isTooDeep(body) ? undefined : parseStrictly(body)
+  const value = isTooDeep(spanOf(body)) ? undefined : parseStrictly(body)
   if (value === undefined) return fail("invalid_json", "invalid JSON")
   if (!isObject(value)) return fail("invalid_request", "the request body must be a JSON object")
   const place = asked.verb === "countTokens" ? countedPart(body, value) : { bytes: body, value }

@@ -1,4 +1,5 @@
 /** The Gemini API v1beta as far as Cloud Code serves it. */
+
 import { type AnyElysia, Elysia } from "elysia"
 import { faultResponse } from "../../http/faults.ts"
 import {
@@ -12,6 +13,7 @@ import {
 } from "../../http/ports.ts"
 import type { Live, Random } from "../../observe/clock.ts"
 import type { Relay } from "../../relay/ports.ts"
+import { viewOf } from "../../relay/span.ts"
 import type { Form, GeminiCall, Verb } from "./call.ts"
 import { modelList, modelOf, openaiModelList } from "./models.ts"
 import { promptId } from "./prompt-id.ts"
@@ -86,7 +88,7 @@ export function routes(deps: RouteDeps): AnyElysia {
     return {
       take(body) {
         const sessions = sessionHeaders(c.request.headers)
-        const parsed = parseRequest(body, { model, verb, form, sessions, promptId: promptId(random) })
+        const parsed = parseRequest(viewOf(body), { model, verb, form, sessions, promptId: promptId(random) })
         return parsed.call === null ? refuse(parsed.fault) : relay.serve(parsed.call, c.inbound)
       },
     }

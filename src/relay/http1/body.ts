@@ -96,17 +96,11 @@ export class Body implements AnswerBody, ChunkReader, Due {
   /** All of it. Rejects with what broke it. */
   bytes(): Promise<Uint8Array> {
     const whole = this.whole()
-    return whole === null ? this.collected() : Promise.resolve(whole)
+    return whole === null ? this.collected() : Promise.resolve(viewOf(whole))
   }
 
   /** All of it where it is here in one piece, else null. */
-  whole(): Uint8Array | null {
-    const piece = this.piece()
-    return piece === null ? null : viewOf(piece)
-  }
-
-  /** The same, and where it lies. */
-  piece(): Span | null {
+  whole(): Span | null {
     const { queue, lead } = this
     const [only] = queue
     if (this.state !== "ended" || queue.length !== 1 || only === undefined) return null

@@ -209,7 +209,7 @@ class Http1Answer implements Answer {
   }
 
   whole(): Span | null {
-    return this.body.piece()
+    return this.body.whole()
   }
 
   bytes(): Promise<Uint8Array> {

@@ -6,6 +6,7 @@ import { HIGH_WATER_BYTES } from "../../../src/relay/http1/body.ts"
 import { ConnectionClosed } from "../../../src/relay/http1/connection.ts"
 import type { ChunkReader } from "../../../src/relay/ports.ts"
 import { Reply } from "../../../src/relay/reply.ts"
+import { spanOf, viewOf } from "../../../src/relay/span.ts"
 import { Gate } from "./support/gate.ts"
 import { pattern } from "./support/pattern.ts"
 import { scenes } from "./support/scene.ts"
@@ -38,7 +39,7 @@ async function readAll(request: Incoming): Promise<Buffer> {
 async function echo(request: Incoming): Promise<Answered> {
   const { path } = request.target
   if (path === "/read") return new Reply(200, {}, await readAll(request))
-  return new Reply(200, {}, request.whole() ?? (await request.bytes()))
+  return new Reply(200, {}, viewOf(request.whole() ?? spanOf(await request.bytes())))
 }
 
 describe("a body", () => {
@@ -94,7 +95,9 @@ describe("a body", () => {
     const seen: unknown[] = []
     const scene = newScene((request) => {
       const isThere = request.inflow !== null
-      seen.push(isThere, request.body !== null, request.whole()?.length ?? null)
+      const hasBody = request.body !== null
+      const whole = request.whole()
+      seen.push(isThere, hasBody, whole === null ? null : viewOf(whole).length)
       return ok()
     })
     const client = await scene.client()

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import type { Incoming } from "../../../src/http/http1/incoming.ts"
 import type { Sink } from "../../../src/relay/ports.ts"
 import { Reply } from "../../../src/relay/reply.ts"
+import { spanOf, viewOf } from "../../../src/relay/span.ts"
 import { scenes } from "./support/scene.ts"
 import { settled, soon } from "./support/soon.ts"
 
@@ -15,7 +16,7 @@ describe("a client that waits for a 100", () => {
 
   test.each<[string, (request: Incoming) => Promise<Uint8Array>]>([
     ["all of it", (request) => request.bytes()],
-    ["all of it, if it is there", async (request) => request.whole() ?? request.bytes()],
+    ["all of it, if it is there", async (request) => viewOf(request.whole() ?? spanOf(await request.bytes()))],
     ["it bit by bit", async ({ body }) => Buffer.from((await body?.getReader().read())?.value ?? [])],
   ])("is told to go on, once, when somebody wants %s", async (_, read) => {
     const scene = newScene(async (request) => new Reply(200, {}, await read(request)))

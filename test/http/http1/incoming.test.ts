@@ -3,6 +3,7 @@ import { Incoming } from "../../../src/http/http1/incoming.ts"
 import type { ClientRequest } from "../../../src/http/ports.ts"
 import { Batch } from "../../../src/relay/http1/batch.ts"
 import { HIGH_WATER_BYTES } from "../../../src/relay/http1/body.ts"
+import { textOf } from "../../../src/relay/span.ts"
 import { read } from "./support/heads.ts"
 
 interface Scene {
@@ -68,7 +69,7 @@ describe("a request without a body", () => {
       const { incoming, asked } = scene(...lines)
       expect(incoming.inflow).toBeNull()
       expect(incoming.body).toBeNull()
-      expect(incoming.whole()).toHaveLength(0)
+      expect(incoming.whole()).toMatchObject({ from: 0, to: 0 })
       expect(await incoming.bytes()).toHaveLength(0)
       incoming.left(gone)
       expect(await incoming.bytes()).toHaveLength(0)
@@ -117,9 +118,29 @@ describe("a request with a body", () => {
     incoming.inflow?.push(bytes("abc"))
     expect(incoming.whole()).toBeNull()
     incoming.inflow?.end()
-    expect(text(incoming.whole())).toBe("abc")
+    expect(textOf(incoming.whole() ?? expect.unreachable())).toBe("abc")
     expect(incoming.whole()).toBeNull()
     expect(asked).toEqual([])
+  })
+
+  test("does not give what stands before it in the same bytes, whichever way it is read", async () => {
+    const ways: readonly ((incoming: Incoming) => unknown)[] = [
+      (incoming) => textOf(incoming.whole() ?? expect.unreachable()),
+      async (incoming) => text(await incoming.bytes()),
+      async (incoming) => text((await incoming.body?.getReader().read())?.value ?? null),
+    ]
+    for (const way of ways) {
+      const { incoming } = scene("content-length: 3")
+      incoming.inflow?.push(bytes("head abc"), 5)
+      incoming.inflow?.end()
+      expect(await way(incoming)).toBe("abc")
+    }
+    const { incoming } = scene("content-length: 5")
+    const all = incoming.bytes()
+    incoming.inflow?.push(bytes("head abc"), 5)
+    incoming.inflow?.push(bytes("de"))
+    incoming.inflow?.end()
+    expect(text(await all)).toBe("abcde")
   })
 
   test("holds its sender back while nobody reads, and drops what nobody wants", async () => {

@@ -8,6 +8,7 @@ import {
 } from "../../../src/http/ports.ts"
 import type { CallBase, Inbound, Provider, Relay } from "../../../src/relay/ports.ts"
 import type { Reply } from "../../../src/relay/reply.ts"
+import { viewOf } from "../../../src/relay/span.ts"
 import { replyOf } from "../../support/requests.ts"
 
 const STATUS: Readonly<Record<string, number>> = {
@@ -99,12 +100,12 @@ export function toyModule(name: string, oauth: OAuthProvider = toyOAuth(name)): 
         )
         .post(
           `/${name}/v1/echo`,
-          tools.posted(() => ({ take: (body) => new Response(body.slice().buffer) })),
+          tools.posted(() => ({ take: (body) => new Response(new Uint8Array(viewOf(body))) })),
           { parse: "none" },
         )
         .post(
           `/${name}/v1/hot`,
-          tools.posted(() => ({ take: (body) => new Response(body.slice().buffer) }), {
+          tools.posted(() => ({ take: (body) => new Response(new Uint8Array(viewOf(body))) }), {
             method: "POST",
             path: `/${name}/v1/hot`,
           }),

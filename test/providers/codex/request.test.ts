@@ -4,19 +4,14 @@ import { isTooDeep } from "../../../src/http/nesting.ts"
 import { HttpError } from "../../../src/http/ports.ts"
 import { isLite, normalise, normaliseCompact, parseBody } from "../../../src/providers/codex/request.ts"
 import { refuseCompact, refuseResponses } from "../../fakes/openai/rules.ts"
+import { amid } from "../../support/spans.ts"
 
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (body: Uint8Array | string) => (typeof body === "string" ? body : new TextDecoder().decode(body))
 
 function normal(body: object, options: { lite?: boolean; refused?: string[]; cacheKey?: string } = {}) {
   const bytes = encode(JSON.stringify({ model: "m", ...body }))
-  const made = normalise(
-    parseBody(bytes),
-    bytes,
-    options.lite ?? false,
-    options.refused ?? [],
-    options.cacheKey ?? null,
-  )
+  const made = normalise(parseBody(amid(bytes)), options.lite ?? false, options.refused ?? [], options.cacheKey ?? null)
   const value: Record<string, unknown> = JSON.parse(decode(made.body))
   return { ...made, value, bytes }
 }
@@ -33,7 +28,7 @@ test("a body that is already as the backend wants it goes through in its own byt
   const text = `{ "model":"m","instructions" : "", "store":false,"stream":true, "input":[],"include":["reasoning.encrypted_content"],
     "seed2": 18446744073709551615, "a":1e400 }`
   const bytes = encode(text)
-  const { body } = normalise(parseBody(bytes), bytes, false, [], null)
+  const { body } = normalise(parseBody(amid(bytes)), false, [], null)
   expect(body).toBeInstanceOf(Uint8Array)
   expect(decode(body)).toBe(text)
 })
@@ -56,7 +51,7 @@ test.each([
   ],
 ])("where only flags are to be turned over, the client's text stays around them", (text, sent) => {
   const bytes = encode(text)
-  expect(decode(normalise(parseBody(bytes), bytes, false, [], null).body)).toBe(sent)
+  expect(decode(normalise(parseBody(amid(bytes)), false, [], null).body)).toBe(sent)
 })
 
 test("a flag that is not plainly to be found is turned over all the same", () => {
@@ -182,14 +177,14 @@ test("compact keeps what the endpoint knows and nothing else", () => {
   const bytes = encode(
     JSON.stringify({ model: "m", ...fine, temperature: 1, text: {}, prompt_cache_key: "k", input: "hi" }),
   )
-  const { body } = normaliseCompact(parseBody(bytes), bytes, [])
+  const { body } = normaliseCompact(parseBody(amid(bytes)), [])
   expect(JSON.parse(decode(body))).toEqual({ model: "m", instructions: "", input: fine.input, text: {} })
 })
 
 test("what is no JSON object is refused in one of two ways", () => {
   const kind = (bytes: Uint8Array) => {
     try {
-      parseBody(bytes)
+      parseBody(amid(bytes))
     } catch (error) {
       if (error instanceof HttpError) return error.fault.kind
     }
@@ -209,7 +204,7 @@ test("a body that is nothing but brackets is refused before it costs anything", 
     )
   const kind = (bytes: Uint8Array) => {
     try {
-      normalise(parseBody(bytes), bytes, false, [], null)
+      normalise(parseBody(amid(bytes)), false, [], null)
       return "sent"
     } catch (error) {
       return error instanceof HttpError ? error.fault.kind : String(error)
@@ -217,7 +212,7 @@ test("a body that is nothing but brackets is refused before it costs anything", 
   }
   expect(kind(deep(100_000))).toBe("invalid_json")
   expect(kind(encode("[".repeat(15_000_000)))).toBe("invalid_json")
-  expect(isTooDeep(encode("[".repeat(15_000_000)))).toBeTrue()
+  expect(isTooDeep(amid(encode("[".repeat(15_000_000))))).toBeTrue()
   expect(kind(deep(3_000))).toBe("sent")
   expect(kind(deep(900, "x".repeat(50_000)))).toBe("sent")
   expect(kind(deep(1_001, "x".repeat(50_000)))).toBe("invalid_json")
@@ -236,7 +231,7 @@ test("a body that is nothing but brackets is refused before it costs anything", 
 test("a byte order mark does not reach the backend", () => {
   const bytes = encode(`\ufeff${JSON.stringify({ model: "m", ...fine })}`)
   // Read through Buffer: a TextDecoder would take the mark away itself.
-  expect(Buffer.from(normalise(parseBody(bytes), bytes, false, [], null).body).toString("utf8")).toStartWith('{"model"')
+  expect(Buffer.from(normalise(parseBody(amid(bytes)), false, [], null).body).toString("utf8")).toStartWith('{"model"')
 })
 
 const anyBody = fc.dictionary(
@@ -263,7 +258,7 @@ test("any object is normalised without throwing, loses nothing that has no rule,
   fc.assert(
     fc.property(anyBody, (body) => {
       const bytes = encode(JSON.stringify({ ...body, model: "m" }))
-      const once = normalise(parseBody(bytes), bytes, false, [], null)
+      const once = normalise(parseBody(amid(bytes)), false, [], null)
       const onceText = decode(once.body)
       const value: Record<string, unknown> = JSON.parse(onceText)
       const given: Record<string, unknown> = JSON.parse(decode(bytes))
@@ -274,7 +269,7 @@ test("any object is normalised without throwing, loses nothing that has no rule,
       expect(value.store).toBe(false)
       expect(value.stream).toBe(true)
       const again = encode(onceText)
-      expect(decode(normalise(parseBody(again), again, false, [], null).body)).toBe(onceText)
+      expect(decode(normalise(parseBody(amid(again)), false, [], null).body)).toBe(onceText)
     }),
   )
 })
@@ -339,7 +334,7 @@ test("whatever a client of the Responses API sends, the backend refuses none of 
     fc.property(clientBody, (body) => {
       expect(refuseResponses(normal(body).value, headers, account, models, new Set())).toBeNull()
       const bytes = encode(JSON.stringify({ model: "m", ...body }))
-      const compact: unknown = JSON.parse(decode(normaliseCompact(parseBody(bytes), bytes, []).body))
+      const compact: unknown = JSON.parse(decode(normaliseCompact(parseBody(amid(bytes)), []).body))
       expect(refuseCompact(compact, headers, account, models)).toBeNull()
     }),
   )

@@ -1,4 +1,5 @@
 /** A Codex provider that talks to a fake over real sockets, and values for its pure parts. */
+
 import type { CodexSettings } from "../../../src/config/types.ts"
 import type { ApiContext } from "../../../src/http/ports.ts"
 import { systemClock } from "../../../src/observe/clock.ts"
@@ -12,6 +13,7 @@ import type { JudgeContext } from "../../../src/relay/ports.ts"
 import type { Lease } from "../../../src/scheduler/ports.ts"
 import type { FakeAccount, FakeOpenAI } from "../../fakes/openai.ts"
 import { clientRequest } from "../../support/requests.ts"
+import { amid } from "../../support/spans.ts"
 
 export const MODELS = ["gpt-5.2-codex", "gpt-5.2", "gpt-5.5", "gpt-9-future"]
 export const VERSION = "0.155.0"
@@ -108,7 +110,7 @@ export async function callOf(
 ): Promise<CodexCall> {
   const deps = { modelList: MODELS, clientVersion: VERSION, refused: () => [] }
   const { context, bytes } = contextOf({ model: "gpt-5.2-codex", ...body }, headers)
-  const accepted = accept(context, bytes, endpoint, deps)
+  const accepted = accept(context, amid(bytes), endpoint, deps)
   if (accepted.call === null) throw new Error(accepted.error.body)
   return accepted.call
 }
