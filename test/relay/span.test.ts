@@ -15,7 +15,10 @@ describe("a span", () => {
   test("is seen as its own bytes, without those around it", () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
-        expect(Buffer.from(viewOf(amid(bytes))).equals(bytes)).toBe(true)
+        const { bytes: all, from, to } = amid(bytes)
+        expect(Buffer.from(viewOf({ bytes: all, from, to })).equals(bytes)).toBe(true)
+        expect(viewOf({ bytes: all, from: 0, to })).toHaveLength(to)
+        expect(viewOf({ bytes: all, from, to: all.length })).toHaveLength(all.length - from)
       }),
     )
   })
