@@ -93,25 +93,19 @@ export class Attempt<C extends CallBase> implements Ticking {
     return provider.send(this.lease, call, this.halt)
   }
 
-  /**
-   * Takes the answer's head. Gives the answer if it is small and of known size: its body is taken in one piece (`takeWhole`), under
-   * the first-byte limit. Null: `read` goes on.
-   */
-  open(response: Answer, call: C): UnaryOpened | null {
+  /** Takes the answer: at once where all of a whole one is here, else until it is a failure, whole, or a stream worth committing. */
+  take(response: Answer, call: C): Attempted | Promise<Attempted> {
+    const { headers } = response
     this.status = response.status
-    if (!response.ok) return null
+    if (!response.ok) return this.read(response)
     const opened = this.deps.provider.open(decoded(response), call, this.lease)
     this.opened = opened
-    if (opened.mode !== "unary" || !isOnePiece(response.headers)) return null
+    // A coded one may unfold to anything.
+    if (opened.mode !== "unary" || headers.has("content-encoding")) return this.read(response)
     this.notes = opened.assembler
-    return opened
-  }
-
-  /** Reads the answer that `open` gave. */
-  takeWhole(opened: UnaryOpened, response: Answer): Attempted | Promise<Attempted> {
     const whole = response.whole?.() ?? null
     if (whole !== null) return this.taken(opened, whole)
-    return response.bytes().then((bytes) => this.taken(opened, spanOf(bytes)))
+    return isSmall(headers) ? response.bytes().then((bytes) => this.taken(opened, spanOf(bytes))) : this.read(response)
   }
 
   private taken(opened: UnaryOpened, whole: Span): Attempted {
@@ -122,8 +116,7 @@ export class Attempt<C extends CallBase> implements Ticking {
     return assembler.failure === null ? finished(opened) : failed(assembler.failure)
   }
 
-  /** Reads any other answer until it is a failure, whole, or a stream worth committing. */
-  async read(response: Answer): Promise<Attempted> {
+  private async read(response: Answer): Promise<Attempted> {
     const { opened } = this
     if (opened === null) return failed(await this.readFailure(response))
     if (opened.response.body === null) return failed({ kind: "empty" })
@@ -199,10 +192,10 @@ function finished(opened: UnaryOpened): Attempted {
   return "kind" in built ? failed(built) : { kind: "whole", opened, body: built.body, status: built.status }
 }
 
-/** Whether the answer's size is known and small; a coded one may unfold to anything. */
-function isOnePiece(headers: AnswerHeaders): boolean {
+/** Whether the answer's size is known and small. */
+function isSmall(headers: AnswerHeaders): boolean {
   const length = headers.get("content-length")
-  return length !== null && Number(length) <= ONE_PIECE_BYTES && !headers.has("content-encoding")
+  return length !== null && Number(length) <= ONE_PIECE_BYTES
 }
 
 function failed(failure: Failure): Attempted {

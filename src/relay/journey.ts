@@ -83,10 +83,8 @@ export class Journey<C extends CallBase> implements EventListenerObject, Enrolle
         let attempted: Attempted
         let now: number
         try {
-          const response = await attempt.send(this.call)
-          const small = attempt.open(response, this.call)
-          const reading = small === null ? attempt.read(response) : attempt.takeWhole(small, response)
-          attempted = reading instanceof Promise ? await reading : reading
+          const taking = attempt.take(await attempt.send(this.call), this.call)
+          attempted = taking instanceof Promise ? await taking : taking
         } catch (error) {
           attempted = attempt.caught(error)
         } finally {
