@@ -68,7 +68,13 @@ async function main(): Promise<number> {
   const raw = join(root, ".bench")
   mkdirSync(raw, { recursive: true })
   const loads = plan(sections, size)
-  const samples = loads.reduce((sum, { subjects, rounds }) => sum + subjects.length * rounds, 0)
+  const starts = sections.includes("start")
+    ? { sizes: size.quick ? [0, 1] : [0, 1, 1_000], rounds: size.quick ? 1 : 15 }
+    : null
+  const samples = loads.reduce(
+    (sum, { subjects, rounds }) => sum + subjects.length * rounds,
+    starts === null ? 0 : starts.sizes.length * starts.rounds,
+  )
   // A quick run shows that everything works, and a busy machine has no calm moments.
   const patient = !values.quick && busy === null
   const calm = new Calm({
@@ -87,9 +93,7 @@ async function main(): Promise<number> {
     samples: { counted: samples, repeated: calm.repeated, disturbed: calm.disturbed },
     executableBytes: Bun.file(executable).size,
     cells,
-    starts: sections.includes("start")
-      ? await stage.starts(size.quick ? [0, 1] : [0, 1, 1_000], size.quick ? 1 : 15)
-      : [],
+    starts: starts === null ? [] : await stage.starts(starts.sizes, starts.rounds),
     scheduler: sections.includes("scheduler") ? await stage.scheduler(size.quick) : [],
     parts: sections.includes("parts") ? await stage.parts(size.quick) : [],
   }

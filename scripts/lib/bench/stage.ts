@@ -133,8 +133,7 @@ export class Stage implements AsyncDisposable {
     const starts: Start[] = []
     for (const size of sizes) {
       this.options.say(`start ${size}`)
-      await this.options.calm.settle()
-      starts.push(await measureStart(this.place, size, rounds))
+      starts.push(await measureStart(this.place, size, rounds, this.options.calm))
     }
     return starts
   }

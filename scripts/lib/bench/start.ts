@@ -1,6 +1,7 @@
 /** How long it takes from the start of the executable to its first answer. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { Calm } from "./calm.ts"
 import { stockPool } from "./pool.ts"
 import { freePort, Pinned } from "./processes.ts"
 import { requestFor } from "./requests.ts"
@@ -9,7 +10,7 @@ import { spread } from "./stats.ts"
 import { KEY, type Place, polluxConfig } from "./subjects.ts"
 
 /** Starts Pollux `rounds` times on a pool of this size; a pool of none is asked for its models. */
-export async function measureStart(place: Place, credentials: number, rounds: number): Promise<Start> {
+export async function measureStart(place: Place, credentials: number, rounds: number, calm: Calm): Promise<Start> {
   const cwd = join(place.folder, `start-${credentials}`)
   mkdirSync(cwd, { recursive: true })
   const port = await freePort()
@@ -21,14 +22,16 @@ export async function measureStart(place: Place, credentials: number, rounds: nu
     credentials === 0
       ? fetch(`${url}/geminicli/v1beta/models`, { headers: { authorization: `Bearer ${KEY}` } })
       : fetch(url + asked.path, { method: "POST", headers: asked.headers, body: asked.body })
-  const times: number[] = []
-  // The first start makes the database and fills the page cache.
-  for (let round = 0; round <= rounds; round++) {
+  const start = async (): Promise<number> => {
     const began = performance.now()
     await using process = Pinned.start([place.executable], { cpus: place.cpus, cwd, env: {}, log: join(cwd, "log") })
     await firstAnswer(ask, process, began)
-    if (round > 0) times.push(performance.now() - began)
+    return performance.now() - began
   }
+  // The first one makes the database and fills the page cache.
+  await start()
+  const times: number[] = []
+  for (let round = 0; round < rounds; round++) times.push(await calm.sample(start))
   return { credentials, ms: spread(times) }
 }
 
