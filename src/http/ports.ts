@@ -68,6 +68,8 @@ export interface ClientRequest {
   readonly method: string
   readonly target: Target
   readonly headers: HeaderReader
+  /** Bytes of the body as it is sent; null where that is not known before its end. */
+  readonly length: number | null
   /** Null where there is none. Read once, by this or by `bytes`. */
   readonly body: AnswerBody | null
   /** All of the body. Rejects with what broke it. */

@@ -2,7 +2,7 @@ import type { HaltSignal } from "../observe/halt.ts"
 import type { Inbound } from "../relay/ports.ts"
 import { type Span, spanOf } from "../relay/span.ts"
 import { UNKNOWN } from "./address.ts"
-import { BODY_LIMIT, declaredLength, type Receiver, readBody } from "./body.ts"
+import { BODY_LIMIT, type Receiver, readBody } from "./body.ts"
 import type { ApiContext, ClientRequest, Principal } from "./ports.ts"
 import type { Target } from "./target.ts"
 
@@ -56,8 +56,6 @@ export class Entrance implements Inbound {
 export class Visit implements ApiContext, Receiver {
   readonly inbound: Entrance
   #query: URLSearchParams | null = null
-  /** Bytes of the body that the request declares, null when it does not say. */
-  readonly #declared: number | null
   #received: boolean
   #reading = false
 
@@ -67,8 +65,7 @@ export class Visit implements ApiContext, Receiver {
     startedAt: number,
   ) {
     this.inbound = new Entrance(id, startedAt, request.target.path, request)
-    this.#declared = declaredLength(request.headers)
-    this.#received = this.#declared === 0
+    this.#received = request.length === 0
   }
 
   get target(): Target {
@@ -100,7 +97,7 @@ export class Visit implements ApiContext, Receiver {
   /** As `body`, but it rejects with what broke it (see `cut`), and `receivedAll` is the caller's to call. */
   bareBody(): Span | Promise<Span> {
     const { request } = this
-    if (this.#declared === null || this.#declared > BODY_LIMIT || request.headers.has("content-encoding"))
+    if (request.length === null || request.length > BODY_LIMIT || request.headers.has("content-encoding"))
       return readBody(request).then(spanOf)
     // As nearly every request is: one promise less.
     this.#reading = true
@@ -124,6 +121,7 @@ export class Visit implements ApiContext, Receiver {
   /** Whether so much of the body is still unread, or may be, that it is not worth being skipped. */
   get burdened(): boolean {
     if (this.#received) return false
-    return this.#declared === null || this.#declared > SKIPPABLE_BYTES
+    const { length } = this.request
+    return length === null || length > SKIPPABLE_BYTES
   }
 }

@@ -17,11 +17,17 @@ export function clientRequest(
     target,
     headers,
     signal,
+    length: lengthOf(headers, body),
     body,
     bytes: () => request.bytes(),
     address: plainAddress(address) ?? UNKNOWN,
     welcome,
   }
+}
+
+function lengthOf(headers: Headers, body: Request["body"]): number | null {
+  const length = headers.get("content-length")
+  return length === null ? (body === null ? 0 : null) : Number(length)
 }
 
 /** What came of a request, as a `Response`. */

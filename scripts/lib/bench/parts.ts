@@ -259,6 +259,7 @@ export async function partsOf(api: Api, slices: number): Promise<PartsRow> {
     method: "POST",
     target: { path: wanted.path, query: "" },
     headers: new Fields(Object.fromEntries(fields.map(([name, value]) => [name.toLowerCase(), value]))),
+    length: sent.length,
     body: null,
     bytes: () => Promise.resolve(sent),
     whole: () => spanOf(sent),

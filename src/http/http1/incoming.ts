@@ -45,6 +45,11 @@ export class Incoming implements ClientRequest {
     return this.head.target
   }
 
+  get length(): number | null {
+    const { framing } = this.head
+    return framing === "chunked" ? null : framing
+  }
+
   get address(): string {
     return this.carrier.address
   }

@@ -1,7 +1,14 @@
 /** The head of a client's request (RFC 9112), read strictly: what two readers could understand differently is refused. Pure. */
 import { copied } from "../../observe/copied.ts"
 import type { HeaderFields } from "../../relay/headers.ts"
-import { isKept, lineEnd, MalformedMessage, parseFields, TooManyFields } from "../../relay/http1/field-lines.ts"
+import {
+  isKept,
+  lineEnd,
+  MalformedMessage,
+  NO_NUMBER,
+  parseFields,
+  TooManyFields,
+} from "../../relay/http1/field-lines.ts"
 import type { KnownFields } from "../../relay/http1/known-fields.ts"
 import type { Target } from "../target.ts"
 import { Refusal } from "./refusal.ts"
@@ -39,7 +46,6 @@ const FIRST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) HTTP\/(\d
 const ABSOLUTE = /^https?:\/\/([^/?]+)/i
 /** A host and its port (RFC 3986 section 3.2.2); no user, no path, no second one. */
 const HOST = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+;=%-]*)(?::\d{0,5})?$/i
-const LENGTH = /^\d{1,15}$/
 const CONTROLS = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/
 /** A path that means what it says: nothing in it is written otherwise by the rules for URLs (WHATWG URL 4.4). */
 const PLAIN = /^\/[\w!$&()*+,;=:@~./-]*$/
@@ -86,13 +92,13 @@ export class RequestHeads {
     const end = lineEnd(text, 0)
     const { method, target, recent } = this.firstLine(text, end)
     if (CONTROLS.test(text)) throw new Refusal(400, "the head holds a control character")
-    const fields = parseFields(text, end, this.fields, MOST_FIELDS)
+    const { fields, length } = parseFields(text, end, this.fields, MOST_FIELDS)
     checkHost(fields.host, recent)
     return {
       method,
       target,
       fields,
-      framing: framingOf(fields, recent),
+      framing: framingOf(fields, length, recent),
       lasts: isKept(recent, fields),
       recent,
       expects: recent && expectation(fields.expect),
@@ -156,22 +162,19 @@ function checkHost(host: HeaderFields[string] | undefined, recent: boolean): voi
 }
 
 /** RFC 9112 section 6.3. @throws Refusal */
-function framingOf(fields: HeaderFields, recent: boolean): number | "chunked" {
+function framingOf(fields: HeaderFields, length: number | null, recent: boolean): number | "chunked" {
   const coding = fields["transfer-encoding"]
-  const length = fields["content-length"]
   if (coding !== undefined) {
     // An attempt to smuggle a request past somebody looks like this (rules 3 and 4).
-    if (length !== undefined) throw new Refusal(400, "both a length and a transfer coding are given")
+    if (length !== null) throw new Refusal(400, "both a length and a transfer coding are given")
     if (!recent) throw new Refusal(400, "HTTP/1.0 has no transfer codings")
     if (typeof coding !== "string" || coding.toLowerCase() !== "chunked") {
       throw new Refusal(400, "the transfer coding is not known: chunked is expected")
     }
     return "chunked"
   }
-  if (length === undefined) return 0
-  if (typeof length !== "string" || !LENGTH.test(length))
-    throw new Refusal(400, "one Content-Length is expected, and a number")
-  return Number(length)
+  if (length === NO_NUMBER) throw new Refusal(400, "one Content-Length is expected, and a number")
+  return length ?? 0
 }
 
 /** @throws Refusal */

@@ -1,6 +1,6 @@
 /** The head of an HTTP/1.1 answer (RFC 9112), read strictly: what two readers could understand differently is refused. Pure. */
 import type { HeaderFields } from "../headers.ts"
-import { isKept, LINE_END, lineEnd, MalformedMessage, parseFields, trimmed } from "./field-lines.ts"
+import { isKept, LINE_END, lineEnd, MalformedMessage, NO_NUMBER, parseFields, trimmed } from "./field-lines.ts"
 import type { KnownFields } from "./known-fields.ts"
 
 /** Largest head that is read, in bytes. */
@@ -37,10 +37,10 @@ export function parseHead(text: string, known: KnownFields): Head {
   const end = isUsual ? USUAL.length - LINE_END : lineEnd(text, 0)
   const [, minor, code] = isUsual ? USUAL_PARTS : (STATUS_LINE.exec(text.slice(0, end)) ?? [])
   if (code === undefined) throw new MalformedMessage("the first line is no status line")
-  const fields = parseFields(text, end, known)
+  const { fields, length } = parseFields(text, end, known)
   const status = Number(code)
   const isRecent = minor !== "0"
-  const framing = framingOf(status, fields)
+  const framing = framingOf(status, fields, length)
   return {
     status,
     fields,
@@ -52,19 +52,18 @@ export function parseHead(text: string, known: KnownFields): Head {
 }
 
 /** RFC 9112 section 6.3, for answers to GET and POST. */
-function framingOf(status: number, fields: HeaderFields): Framing {
+function framingOf(status: number, fields: HeaderFields, length: number | null): Framing {
   if (status < 200 || status === 204 || status === 304) return 0
   const coding = fields["transfer-encoding"]
-  const length = fields["content-length"]
   if (typeof coding === "string") {
     if (coding.toLowerCase() !== "chunked") throw new MalformedMessage("the transfer coding is not known")
     // An attempt to smuggle an answer past somebody looks like this (RFC 9112 section 6.3, rule 3).
-    if (length !== undefined) throw new MalformedMessage("both a length and a transfer coding are given")
+    if (length !== null) throw new MalformedMessage("both a length and a transfer coding are given")
     return "chunked"
   }
-  if (typeof length !== "string") return "close"
-  if (LENGTH.test(length)) return Number(length)
-  const told = length.split(",").map((part) => trimmed(part))
+  if (length === null) return "close"
+  if (length !== NO_NUMBER) return length
+  const told = String(fields["content-length"]).split(",").map(trimmed)
   const [first = ""] = told
   if (!LENGTH.test(first) || told.some((part) => part !== first)) throw new MalformedMessage("the length is no number")
   return Number(first)
