@@ -43,6 +43,34 @@ describe("the ticker", () => {
     expect(struckAt - setAt).toBeLessThanOrEqual(600 + 2 * TICK_MS)
   })
 
+  test("lets hardly any time pass while the process stands still, and all of it after that", async () => {
+    let mono = 0
+    let run = (): void => undefined
+    const timers = {
+      after(_: number, task: () => void) {
+        run = task
+        return () => undefined
+      },
+    }
+    const ticker = new Ticker({ mono: () => mono, wall: () => 0 }, timers)
+    const limit = ticker.due(12_000)
+    let now = 0
+    ticker.add({
+      tick(at) {
+        now = at
+      },
+    })
+    const pass = (ms: number): void => {
+      mono += ms
+      run()
+    }
+    for (let stop = 0; stop < 5; stop++) pass(3_600_000)
+    expect(now).toBe(5_000)
+    for (let tick = 0; tick < 4; tick++) pass(TICK_MS + 5)
+    expect(now).toBe(5_000 + 4 * (TICK_MS + 5))
+    expect(now).toBeLessThan(limit)
+  })
+
   test("sets one timer for all, and none when nobody is left", async () => {
     const time = handTime()
     const ticker = new Ticker(time.clock, time.timers)
