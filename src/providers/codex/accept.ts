@@ -1,5 +1,4 @@
 /** One API request -> the call that the relay serves, or the error it deserves (spec codex 0, 3, 8.2). */
-
 import { saysJson } from "../../http/body.ts"
 import type { ApiContext } from "../../http/ports.ts"
 import type { ClientError } from "../../relay/ports.ts"

@@ -1,5 +1,4 @@
 /** The Gemini API v1beta as far as Cloud Code serves it. */
-
 import { type AnyElysia, Elysia } from "elysia"
 import { faultResponse } from "../../http/faults.ts"
 import {

@@ -56,12 +56,13 @@ export class RequestWriter {
   }
 }
 
-interface FieldLines {
+/** The field lines of a request, as they are sent. */
+interface SentLines {
   readonly text: string
   readonly count: number
 }
 
-function fieldLines(headers: Readonly<Record<string, string>>): FieldLines {
+function fieldLines(headers: Readonly<Record<string, string>>): SentLines {
   let text = ""
   let count = 0
   for (const name in headers) {
@@ -77,7 +78,7 @@ function fieldLines(headers: Readonly<Record<string, string>>): FieldLines {
  * @param size of the body, in bytes of UTF-8
  * @throws TypeError
  */
-function joined(first: string, lines: FieldLines, last: string, body = "", size = 0): string {
+function joined(first: string, lines: SentLines, last: string, body = "", size = 0): string {
   const all = first + lines.text + last + body
   if (!isMadeOf(lines.count, all, first.length, first.length + lines.text.length)) {
     throw new TypeError("a header with a line end or NUL in it cannot be sent")
