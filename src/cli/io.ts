@@ -44,20 +44,23 @@ export function createIo(target: NodeJS.Process): ProcessIo {
       end(error)
     }
   }
-  const terminal = target.stdout.isTTY === true
   return {
     env,
     cwd: target.cwd(),
     version: VERSION,
-    terminal,
-    color: useColor(env, terminal),
+    // The streams are made when they are asked for, which takes milliseconds: a server that starts looks at none of them.
+    get terminal() {
+      return target.stdout.isTTY === true
+    },
+    get color() {
+      return useColor(env, target.stdout.isTTY === true)
+    },
     get columns() {
       return target.stdout.columns ?? 100
     },
     get rows() {
       return target.stdout.rows ?? 24
     },
-    // Made when it is asked for: a server that starts never looks at its input.
     get interactive() {
       return target.stdin.isTTY === true && target.stderr.isTTY === true
     },
@@ -66,7 +69,7 @@ export function createIo(target: NodeJS.Process): ProcessIo {
     unheard: unheard.signal,
     async finish(code) {
       await Promise.all(writing)
-      const reason = lossOf(failed.get(target.stdout))
+      const reason = failed.size === 0 ? null : lossOf(failed.get(target.stdout))
       if (code !== EXIT.ok || reason === null) return code
       write(target.stderr, `pollux: the output could not be written: ${reason}\n`)
       await Promise.all(writing)

@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs"
 import { createCleaner } from "./cleaner.ts"
 import { systemTimers } from "./clock.ts"
 import { createJsonFormat, createTextFormat, type Format, NO_FIELDS } from "./format.ts"
@@ -29,8 +30,17 @@ const RANK: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, d
 
 /** NO_COLOR set to anything but the empty string means no colour (no-color.org). */
 function ownTerminal(): { tty: boolean; color: boolean } {
-  const tty = process.stdout.isTTY === true
+  // The stream is made for a device only: that takes milliseconds of a start whose log goes to a file or a pipe.
+  const tty = isDevice(STDOUT) && process.stdout.isTTY === true
   return { tty, color: tty && !process.env.NO_COLOR && process.env.TERM !== "dumb" }
+}
+
+function isDevice(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isCharacterDevice()
+  } catch {
+    return false // closed
+  }
 }
 
 /** Standard output in bursts; the last one leaves with the process, however it exits. */

@@ -1,7 +1,7 @@
 import { and, eq, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
 import { excluded } from "./expressions.ts"
-import { onDemand } from "./on-demand.ts"
+import { once, onDemand } from "./on-demand.ts"
 import { plain, scan } from "./plain.ts"
 import { bindings } from "./schema.ts"
 import type { Binding } from "./types.ts"
@@ -14,12 +14,12 @@ export const BINDINGS_KEPT = 100_000
 export class Bindings {
   readonly #connection: Connection
   readonly #provider: string
-  readonly #queries: ReturnType<typeof prepare>
+  readonly #queries: () => ReturnType<typeof prepare>
 
   constructor(connection: Connection, provider: string) {
     this.#connection = connection
     this.#provider = provider
-    this.#queries = prepare(connection, provider)
+    this.#queries = once(() => prepare(connection, provider))
   }
 
   /** The most recently used, newest first. */
@@ -35,15 +35,15 @@ export class Bindings {
   }
 
   bind(session: string, credential: number, usedAt: number): void {
-    this.#queries.bind.run({ session, credential, usedAt })
+    this.#queries().bind.run({ session, credential, usedAt })
   }
 
   unbind(session: string): void {
-    this.#queries.unbind.run({ session })
+    this.#queries().unbind.run({ session })
   }
 
   remove(credential: number): void {
-    this.#queries.remove.run({ credential })
+    this.#queries().remove.run({ credential })
   }
 
   prune(now: number): void {

@@ -2,7 +2,7 @@ import { and, eq, sql } from "drizzle-orm"
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core"
 import type { Connection } from "./connection.ts"
 import { excluded } from "./expressions.ts"
-import { onDemand } from "./on-demand.ts"
+import { once, onDemand } from "./on-demand.ts"
 import { plain, scan } from "./plain.ts"
 import { cooldowns, modelMarks, quotas, refreshIntents } from "./schema.ts"
 import type { Cooldown, ModelMark, QuotaWindow } from "./types.ts"
@@ -21,20 +21,20 @@ type Owned = SQLiteTable & { readonly provider: SQLiteColumn }
 export class Conditions {
   readonly #connection: Connection
   readonly #provider: string
-  readonly #queries: ReturnType<typeof prepare>
+  readonly #queries: () => ReturnType<typeof prepare>
 
   constructor(connection: Connection, provider: string) {
     this.#connection = connection
     this.#provider = provider
-    this.#queries = prepare(connection, provider)
+    this.#queries = once(() => prepare(connection, provider))
   }
 
   of(credential: number): Condition {
     return {
-      cooldowns: this.#queries.cooldowns.all({ credential }).map(bare),
-      marks: this.#queries.marks.all({ credential }).map(bare),
-      quotas: this.#queries.quotas.all({ credential }).map(bare),
-      intentAt: this.#queries.intent.get({ credential })?.at ?? null,
+      cooldowns: this.#queries().cooldowns.all({ credential }).map(bare),
+      marks: this.#queries().marks.all({ credential }).map(bare),
+      quotas: this.#queries().quotas.all({ credential }).map(bare),
+      intentAt: this.#queries().intent.get({ credential })?.at ?? null,
     }
   }
 
@@ -55,42 +55,42 @@ export class Conditions {
   }
 
   setCooldown(credential: number, cooldown: Cooldown): void {
-    this.#queries.setCooldown.run({ credential, ...cooldown })
+    this.#queries().setCooldown.run({ credential, ...cooldown })
   }
 
   endCooldown(credential: number, scope: string): void {
-    this.#queries.endCooldown.run({ credential, scope })
+    this.#queries().endCooldown.run({ credential, scope })
   }
 
   setMark(credential: number, mark: ModelMark): void {
-    this.#queries.setMark.run({ credential, ...mark })
+    this.#queries().setMark.run({ credential, ...mark })
   }
 
   endMark(credential: number, model: string): void {
-    this.#queries.endMark.run({ credential, model })
+    this.#queries().endMark.run({ credential, model })
   }
 
   setQuota(credential: number, quota: QuotaWindow): void {
-    this.#queries.setQuota.run({ credential, ...quota })
+    this.#queries().setQuota.run({ credential, ...quota })
   }
 
   intend(credential: number, at: number): void {
-    this.#queries.intend.run({ credential, at })
+    this.#queries().intend.run({ credential, at })
   }
 
   endIntent(credential: number): void {
-    this.#queries.endIntent.run({ credential })
+    this.#queries().endIntent.run({ credential })
   }
 
   /** Judgements go; quotas, which are observations, stay. */
   forgive(credential: number): void {
-    this.#queries.clearCooldowns.run({ credential })
-    this.#queries.clearMarks.run({ credential })
+    this.#queries().clearCooldowns.run({ credential })
+    this.#queries().clearMarks.run({ credential })
   }
 
   remove(credential: number): void {
     this.forgive(credential)
-    this.#queries.clearQuotas.run({ credential })
+    this.#queries().clearQuotas.run({ credential })
     this.endIntent(credential)
   }
 

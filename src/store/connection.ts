@@ -51,10 +51,11 @@ const PROBE_EVERY_MS = 1000
 
 /** The one connection: typed queries, transactions, and what is known about the database's health. */
 export class Connection {
-  readonly db: BunSQLiteDatabase
   readonly path: string
   readonly clock: Clock
   readonly #client: Database
+  /** Made when it is asked for: a start asks by written-out SQL. */
+  #db: BunSQLiteDatabase | null = null
   readonly #logged: boolean
   #serving = false
   #patience: number | null = null
@@ -69,7 +70,11 @@ export class Connection {
     this.path = path
     this.clock = clock
     this.#logged = logged
-    this.db = drizzle(client)
+  }
+
+  get db(): BunSQLiteDatabase {
+    this.#db ??= drizzle(this.#client)
+    return this.#db
   }
 
   /** The schema is in place. From now on waits for foreign locks are short; while opening they may be long. */

@@ -2,7 +2,7 @@ import { and, eq, max, sql } from "drizzle-orm"
 import type { Vault } from "./cipher.ts"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
-import { onDemand } from "./on-demand.ts"
+import { once, onDemand } from "./on-demand.ts"
 import { plain, scan } from "./plain.ts"
 import { formatTime } from "./rfc3339.ts"
 import {
@@ -39,13 +39,13 @@ export class Credentials {
   readonly #connection: Connection
   readonly #descriptor: Descriptor
   readonly #vault: Vault
-  readonly #queries: ReturnType<typeof prepare>
+  readonly #queries: () => ReturnType<typeof prepare>
 
   constructor(connection: Connection, descriptor: Descriptor, vault: Vault) {
     this.#connection = connection
     this.#descriptor = descriptor
     this.#vault = vault
-    this.#queries = prepare(connection, descriptor)
+    this.#queries = once(() => prepare(connection, descriptor))
   }
 
   all(): Row[] {
@@ -75,27 +75,27 @@ export class Credentials {
   }
 
   get(id: number): Row | null {
-    const row = this.#queries.byId.get({ id })
+    const row = this.#queries().byId.get({ id })
     return row === undefined ? null : this.#opened(row)
   }
 
   find(sub: string, account: string): Row | null {
-    const row = this.#queries.byIdentity.get({ sub, account })
+    const row = this.#queries().byIdentity.get({ sub, account })
     return row === undefined ? null : this.#opened(row)
   }
 
   exists(id: number): boolean {
-    return this.#queries.exists.get({ id }) !== undefined
+    return this.#queries().exists.get({ id }) !== undefined
   }
 
   /** A new row in rotation, its plan not set yet. @returns its id, which no row had before */
   insert(who: Identity, tokens: TokenSet, now: number): number {
-    const highest = this.#queries.highest.get()?.id ?? 0
-    const floor = this.#queries.floor.get()?.floor ?? 0
+    const highest = this.#queries().highest.get()?.id ?? 0
+    const floor = this.#queries().floor.get()?.floor ?? 0
     const id = Math.max(highest, floor) + 1
     const at = formatTime(now)
     const cells = this.#sealed(who, tokens)
-    this.#queries.insert.run({ id, ...cells, email: who.email, at })
+    this.#queries().insert.run({ id, ...cells, email: who.email, at })
     return id
   }
 
@@ -104,23 +104,23 @@ export class Credentials {
     const sub = who.sub ?? row.sub
     const account = who.account ?? row.account
     const cells = this.#sealed({ sub, account }, tokens)
-    this.#queries.update.run({ id: row.id, ...cells, email: who.email ?? row.email, status, at: formatTime(now) })
+    this.#queries().update.run({ id: row.id, ...cells, email: who.email ?? row.email, status, at: formatTime(now) })
   }
 
   setStatus(id: number, status: 0 | 1, now: number): void {
-    this.#queries.setStatus.run({ id, status, at: formatTime(now) })
+    this.#queries().setStatus.run({ id, status, at: formatTime(now) })
   }
 
   /** @returns false when this table has no place for plans */
   setPlan(id: number, plan: string): boolean {
-    this.#queries.setPlan?.run({ id, plan })
-    return this.#queries.setPlan !== null
+    this.#queries().setPlan?.run({ id, plan })
+    return this.#queries().setPlan !== null
   }
 
   /** Deletes the row and keeps its id from being given out again. */
   remove(id: number): void {
-    this.#queries.remove.run({ id })
-    this.#queries.raiseFloor.run({ floor: id })
+    this.#queries().remove.run({ id })
+    this.#queries().raiseFloor.run({ floor: id })
   }
 
   #cell(column: string, who: { readonly sub: string; readonly account: string }) {

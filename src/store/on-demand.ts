@@ -19,3 +19,9 @@ export function onDemand<Makers extends Readonly<Record<string, () => unknown>>>
   }
   return Object.create(null, members)
 }
+
+/** What `make` gives, made when it is first asked for. */
+export function once<Value extends object>(make: () => Value): () => Value {
+  let made: Value | null = null
+  return () => (made ??= make())
+}

@@ -2,7 +2,7 @@ import { and, desc, eq, getTableName, sql } from "drizzle-orm"
 import type { Vault } from "./cipher.ts"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
-import { onDemand } from "./on-demand.ts"
+import { once, onDemand } from "./on-demand.ts"
 import { plain, scan } from "./plain.ts"
 import { type Descriptor, seeds } from "./schema.ts"
 import { parseTokens } from "./tokens.ts"
@@ -46,13 +46,13 @@ export class Seeds {
   readonly #connection: Connection
   readonly #provider: string
   readonly #vault: Vault
-  readonly #queries: ReturnType<typeof prepare>
+  readonly #queries: () => ReturnType<typeof prepare>
 
   constructor(connection: Connection, descriptor: Descriptor, vault: Vault) {
     this.#connection = connection
     this.#provider = descriptor.provider
     this.#vault = vault
-    this.#queries = prepare(connection, descriptor)
+    this.#queries = once(() => prepare(connection, descriptor))
   }
 
   pending(): Seed[] {
@@ -67,36 +67,36 @@ export class Seeds {
   }
 
   get(id: number): SeedRow | null {
-    const raw = this.#queries.byId.get({ id })
+    const raw = this.#queries().byId.get({ id })
     return raw === undefined ? null : this.#opened(raw)
   }
 
   byHash(hash: string): SeedRow | null {
-    const raw = this.#queries.byHash.get({ hash })
+    const raw = this.#queries().byHash.get({ hash })
     return raw === undefined ? null : this.#opened(raw)
   }
 
   /** Newest change first. */
   records(limit: number): SeedRecord[] {
-    return this.#queries.records
-      .all({ limit })
+    return this.#queries()
+      .records.all({ limit })
       .map((row) => ({ outcome: outcomeOf(row), createdAt: row.createdAt, updatedAt: row.updatedAt }))
   }
 
   outcome(id: number): SeedOutcome | null {
-    const row = this.#queries.outcome.get({ id })
+    const row = this.#queries().outcome.get({ id })
     return row === undefined ? null : outcomeOf(row)
   }
 
   /** @returns the id of the new row */
   insert(hash: string, refreshToken: string, account: string | null, now: number): number {
     const sealed = this.#vault.seal(refreshToken, cell("refresh_token", hash))
-    return Number(this.#queries.insert.get({ hash, refreshToken: sealed, account, now })?.id)
+    return Number(this.#queries().insert.get({ hash, refreshToken: sealed, account, now })?.id)
   }
 
   /** A seed for which nothing needs to be sent, or may be. @returns the id of the new row */
   insertEnded(hash: string, ending: Ending, now: number): number {
-    const id = Number(this.#queries.insert.get({ hash, refreshToken: null, account: null, now })?.id)
+    const id = Number(this.#queries().insert.get({ hash, refreshToken: null, account: null, now })?.id)
     this.end(id, ending, now)
     return id
   }
@@ -104,20 +104,20 @@ export class Seeds {
   /** Handed in once more after it had ended. Tokens won for it before are still with it. */
   reopen(row: SeedRow, refreshToken: string, account: string | null, now: number): void {
     const sealed = this.#vault.seal(refreshToken, cell("refresh_token", row.hash))
-    this.#queries.reopen.run({ id: row.id, refreshToken: sealed, account: account ?? row.account, now })
+    this.#queries().reopen.run({ id: row.id, refreshToken: sealed, account: account ?? row.account, now })
   }
 
   setAccount(id: number, account: string, now: number): void {
-    this.#queries.setAccount.run({ id, account, now })
+    this.#queries().setAccount.run({ id, account, now })
   }
 
   intend(id: number, now: number): void {
-    this.#queries.intend.run({ id, now })
+    this.#queries().intend.run({ id, now })
   }
 
   hold(row: SeedRow, tokens: TokenSet, now: number): void {
     const held = this.#vault.seal(JSON.stringify(tokens), cell("held", row.hash))
-    this.#queries.hold.run({ id: row.id, held, now })
+    this.#queries().hold.run({ id: row.id, held, now })
   }
 
   /**
@@ -130,7 +130,7 @@ export class Seeds {
     const rotated = row.tokens !== null && row.tokens.refreshToken !== row.refreshToken
     const keep = ending.outcome === "failed" && rotated
     const { credential = null, reason = null, detail = null, url = null } = ending
-    const query = keep ? this.#queries.endHeld : this.#queries.end
+    const query = keep ? this.#queries().endHeld : this.#queries().end
     query.run({ id, outcome: ending.outcome, credential, reason, detail, url, now })
   }
 

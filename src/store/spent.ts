@@ -1,6 +1,6 @@
 import { and, desc, eq, notInArray, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
-import { onDemand } from "./on-demand.ts"
+import { once, onDemand } from "./on-demand.ts"
 import { spentTokens } from "./schema.ts"
 
 /** How many replaced refresh tokens are remembered for each credential (DESIGN section 5). */
@@ -10,30 +10,30 @@ const { placeholder } = sql
 
 /** Hashes of refresh tokens that one provider's credentials have had. Methods that write must run inside a transaction. */
 export class SpentTokens {
-  readonly #queries: ReturnType<typeof prepare>
+  readonly #queries: () => ReturnType<typeof prepare>
 
   constructor(connection: Connection, provider: string) {
-    this.#queries = prepare(connection, provider)
+    this.#queries = once(() => prepare(connection, provider))
   }
 
   /** The credential that had the token, or null. */
   owner(hash: string): number | null {
-    return this.#queries.owner.get({ hash })?.credential ?? null
+    return this.#queries().owner.get({ hash })?.credential ?? null
   }
 
   add(credential: number, hash: string, now: number): void {
-    this.#queries.forget.run({ hash })
-    this.#queries.add.run({ credential, hash, now })
-    this.#queries.trim.run({ credential })
+    this.#queries().forget.run({ hash })
+    this.#queries().add.run({ credential, hash, now })
+    this.#queries().trim.run({ credential })
   }
 
   /** The token is in use (again). */
   forget(hash: string): void {
-    this.#queries.forget.run({ hash })
+    this.#queries().forget.run({ hash })
   }
 
   remove(credential: number): void {
-    this.#queries.remove.run({ credential })
+    this.#queries().remove.run({ credential })
   }
 }
 

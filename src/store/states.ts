@@ -1,7 +1,7 @@
 import { and, eq, sql } from "drizzle-orm"
 import type { Connection } from "./connection.ts"
 import { given } from "./expressions.ts"
-import { onDemand } from "./on-demand.ts"
+import { once, onDemand } from "./on-demand.ts"
 import { plain, scan } from "./plain.ts"
 import { states } from "./schema.ts"
 import { columnsOf, type StandingColumns } from "./standing.ts"
@@ -29,12 +29,12 @@ export interface StateRow extends KnownState {
 export class States {
   readonly #connection: Connection
   readonly #provider: string
-  readonly #queries: ReturnType<typeof prepare>
+  readonly #queries: () => ReturnType<typeof prepare>
 
   constructor(connection: Connection, provider: string) {
     this.#connection = connection
     this.#provider = provider
-    this.#queries = prepare(connection, provider)
+    this.#queries = once(() => prepare(connection, provider))
   }
 
   /** All of them, for the start. */
@@ -43,46 +43,46 @@ export class States {
   }
 
   get(credential: number): StateRow | null {
-    return this.#queries.one.get({ credential }) ?? null
+    return this.#queries().one.get({ credential }) ?? null
   }
 
   /** The credential whose stored refresh token has this hash. */
   byTokenHash(tokenHash: string): number | null {
-    return this.#queries.byTokenHash.get({ tokenHash })?.credential ?? null
+    return this.#queries().byTokenHash.get({ tokenHash })?.credential ?? null
   }
 
   create(credential: number, standing: Standing, tokenHash: string, witness: string, now: number): void {
-    this.#queries.create.run({ ...columnsOf(standing), credential, tokenHash, witness, now })
+    this.#queries().create.run({ ...columnsOf(standing), credential, tokenHash, witness, now })
   }
 
   /** The credential row was written, by us or seen to be by another program: this is what it holds now. */
   witness(credential: number, tokenHash: string, witness: string, now: number): void {
-    this.#queries.witness.run({ credential, tokenHash, witness, now })
+    this.#queries().witness.run({ credential, tokenHash, witness, now })
   }
 
   setStanding(credential: number, standing: Standing, now: number): void {
-    this.#queries.setStanding.run({ ...columnsOf(standing), credential, now })
+    this.#queries().setStanding.run({ ...columnsOf(standing), credential, now })
   }
 
   setRefreshDead(credential: number, refreshDead: string | null, now: number): void {
-    this.#queries.setRefreshDead.run({ credential, refreshDead, now })
+    this.#queries().setRefreshDead.run({ credential, refreshDead, now })
   }
 
   setError(credential: number, error: LastError | null, now: number): void {
     const { at = null, status = null, cause = null, message = null } = error ?? {}
-    this.#queries.setError.run({ credential, at, status, cause, message, now })
+    this.#queries().setError.run({ credential, at, status, cause, message, now })
   }
 
   setLeased(credential: number, at: number): void {
-    this.#queries.setLeased.run({ credential, at })
+    this.#queries().setLeased.run({ credential, at })
   }
 
   setPlan(credential: number, plan: string): void {
-    this.#queries.setPlan.run({ credential, plan })
+    this.#queries().setPlan.run({ credential, plan })
   }
 
   remove(credential: number): void {
-    this.#queries.remove.run({ credential })
+    this.#queries().remove.run({ credential })
   }
 }
 
