@@ -4,19 +4,28 @@ import { createServer } from "node:net"
 
 /** Kernel ticks a second in /proc (USER_HZ is 100 on every Linux). */
 const TICKS = 100
+/** How JavaScriptCore names the threads that compile. */
+const COMPILER = "JITWorker"
 
 export interface Used {
   /** CPU seconds, user and system. */
   readonly cpu: number
+  /** What of that the runtime's compiler used; 0 where the kernel does not count by thread. */
+  readonly compiling: number
   /** Resident bytes. */
   readonly rss: number
   /** The highest resident bytes so far. */
   readonly peak: number
 }
 
+interface Thread {
+  readonly nanoseconds: number
+  readonly compiles: boolean
+}
+
 export class Pinned implements AsyncDisposable {
-  /** CPU nanoseconds of the threads that were met, by process: one that ended since keeps what it had. */
-  private readonly threads = new Map<number, Map<string, number>>()
+  /** CPU of the threads that were met, by process: one that ended since keeps what it had. */
+  private readonly threads = new Map<number, Map<string, Thread>>()
 
   private constructor(private readonly child: Bun.Subprocess) {}
 
@@ -46,29 +55,41 @@ export class Pinned implements AsyncDisposable {
 
   used(): Used {
     let cpu = 0
+    let compiling = 0
     let rss = 0
     let peak = 0
     for (const pid of this.family()) {
-      cpu += this.cpuSeconds(pid)
+      const seconds = this.cpuSeconds(pid)
+      cpu += seconds.all
+      compiling += seconds.compiling
       const status = readFileSync(`/proc/${pid}/status`, "utf8")
       rss += kilobytes(status, "VmRSS")
       peak += kilobytes(status, "VmHWM")
     }
-    return { cpu, rss, peak }
+    return { cpu, compiling, rss, peak }
   }
 
   /** To the nanosecond, where the kernel counts threads so; else in ticks, of which a second has a hundred. */
-  private cpuSeconds(pid: number): number {
-    const threads = this.threads.get(pid) ?? new Map<string, number>()
+  private cpuSeconds(pid: number): { readonly all: number; readonly compiling: number } {
+    const threads = this.threads.get(pid) ?? new Map<string, Thread>()
     this.threads.set(pid, threads)
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
-      const counted = readOrNull(`/proc/${pid}/task/${thread}/schedstat`)
-      if (counted !== null) threads.set(thread, Number(counted.split(" ", 1)[0]))
+      const folder = `/proc/${pid}/task/${thread}`
+      const counted = readOrNull(`${folder}/schedstat`)
+      if (counted === null) continue
+      const compiles = threads.get(thread)?.compiles ?? readOrNull(`${folder}/comm`)?.trim() === COMPILER
+      threads.set(thread, { nanoseconds: Number(counted.split(" ", 1)[0]), compiles })
     }
-    if (threads.size > 0) return threads.values().reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e9
+    if (threads.size > 0) {
+      const sum = (some: Iterable<Thread>): number => Iterator.from(some).reduce((all, one) => all + one.nanoseconds, 0)
+      return {
+        all: sum(threads.values()) / 1e9,
+        compiling: sum(threads.values().filter(({ compiles }) => compiles)) / 1e9,
+      }
+    }
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    return (Number(fields[11]) + Number(fields[12])) / TICKS
+    return { all: (Number(fields[11]) + Number(fields[12])) / TICKS, compiling: 0 }
   }
 
   /** The process and its children: nginx works in a worker. */

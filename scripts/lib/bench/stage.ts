@@ -5,12 +5,13 @@ import type { Calm } from "./calm.ts"
 import { measure, type Sample } from "./loads.ts"
 import { type Pins, pinsFor } from "./machine.ts"
 import { nginxConfig, selfSigned } from "./nginx.ts"
-import type { Load } from "./plan.ts"
+import { type Load, PACE } from "./plan.ts"
 import { freePort, Pinned, run, untilListening } from "./processes.ts"
 import type { Cell, Figure, PartsRow, SchedulerRow, Start } from "./results.ts"
 import { measureStart } from "./start.ts"
 import { shuffled, spread } from "./stats.ts"
 import { type Place, type Subject, startSubject } from "./subjects.ts"
+import { warmUp } from "./warm-up.ts"
 
 export interface StageOptions {
   readonly root: string
@@ -20,9 +21,9 @@ export interface StageOptions {
   readonly say: (line: string) => void
 }
 
-/** Seconds of load before a subject counts: the runtime compiles what is hot meanwhile, and that costs CPU too. */
-const WARM_UP = { full: 6, quick: 0.3 } as const
-/** Microseconds between events meanwhile: at the measured pace the compiler would be at work for half a minute. */
+/** Seconds of load on each subject before a quick look. */
+const QUICK_SECONDS = 0.3
+/** Microseconds between events until they count: at the measured pace the compiler would be at work for half a minute. */
 const WARM_UP_PACE = 200
 
 export class Stage implements AsyncDisposable {
@@ -81,9 +82,11 @@ export class Stage implements AsyncDisposable {
     const subjects: Subject[] = []
     for (const name of first.subjects) subjects.push(stack.use(await startSubject(this.place, name, first.transport)))
     const tools = { load: this.loadProgram, folder: this.options.folder, cpus: this.pins.rest }
-    await this.warmUp(tools, subjects, first)
     const cells: Cell[] = []
+    let warm: Load["section"] | null = null
     for (const load of loads) {
+      if (load.section !== warm) await this.warmUp(tools, subjects, load)
+      warm = load.section
       const { section, api, transport, connections, scale } = load
       this.options.say(`${section} ${transport} ${api} ${connections} ${scale}`)
       const samples = new Map<Subject, Sample[]>(subjects.map((subject) => [subject, []]))
@@ -119,13 +122,17 @@ export class Stage implements AsyncDisposable {
 
   private async warmUp(tools: Parameters<typeof measure>[0], subjects: readonly Subject[], load: Load): Promise<void> {
     if (load.section === "open") return
-    const seconds = load.seconds < 1 ? WARM_UP.quick : WARM_UP.full
     const connections = Math.min(Math.max(load.connections, 16), 64)
+    // Events that come one by one take other ways than those that come together.
+    const paces = load.section === "paced" ? [WARM_UP_PACE, load.pace ?? PACE.paced] : [WARM_UP_PACE]
     for (const subject of subjects) {
-      if (subject.process === null) continue
-      await measure(tools, subject, { ...load, seconds, connections, pace: WARM_UP_PACE })
-      // Events that come one by one take other ways than those that come together.
-      if (load.section === "paced") await measure(tools, subject, { ...load, seconds, connections })
+      const { process } = subject
+      if (process === null) continue
+      for (const pace of paces) {
+        const put = (seconds: number) => measure(tools, subject, { ...load, seconds, connections, pace })
+        if (load.seconds < 1) await put(QUICK_SECONDS)
+        else await warmUp(() => process.used(), put)
+      }
     }
   }
 
