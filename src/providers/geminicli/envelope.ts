@@ -1,4 +1,5 @@
 /** The Cloud Code envelope of an answer: `{"response","traceId"}`. */
+import { startsWith } from "../../relay/span.ts"
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -98,10 +99,11 @@ export class EnvelopeReader {
           } else if (depth === 3) {
             if (inUsage) this.usageKey(bytes, i + 1, length, after + 1, end)
             // A prompt that was let through may have ratings too: its answer goes on.
-            else if (length === 11 && within === RESPONSE && equals(bytes, i + 1, "blockReason")) this.finished = true
+            else if (length === 11 && within === RESPONSE && startsWith(bytes, i + 1, "blockReason"))
+              this.finished = true
           } else if (depth === 4) {
-            if (length === 12 && within === RESPONSE && equals(bytes, i + 1, "finishReason")) this.finished = true
-          } else if (depth === 7 && equals(bytes, i + 1, "thoughtSignature")) this.signed = true
+            if (length === 12 && within === RESPONSE && startsWith(bytes, i + 1, "finishReason")) this.finished = true
+          } else if (depth === 7 && startsWith(bytes, i + 1, "thoughtSignature")) this.signed = true
           i = after + 1
           continue
         }
@@ -133,26 +135,26 @@ export class EnvelopeReader {
   }
 
   private envelopeKey(bytes: Uint8Array, at: number, length: number, value: number): Within {
-    if (length === 8 && equals(bytes, at, "response")) return RESPONSE
-    if (length === 7 && equals(bytes, at, "traceId")) return TRACE
-    if (length === 5 && equals(bytes, at, "error")) this.error ||= !isNull(bytes, value)
+    if (length === 8 && startsWith(bytes, at, "response")) return RESPONSE
+    if (length === 7 && startsWith(bytes, at, "traceId")) return TRACE
+    if (length === 5 && startsWith(bytes, at, "error")) this.error ||= !isNull(bytes, value)
     return NOTHING
   }
 
   private usageKey(bytes: Uint8Array, at: number, length: number, value: number, end: number): void {
     switch (length) {
       case 16:
-        if (equals(bytes, at, "promptTokenCount")) this.prompt = this.countAt(bytes, value, end)
+        if (startsWith(bytes, at, "promptTokenCount")) this.prompt = this.countAt(bytes, value, end)
         break
       case 18:
-        if (equals(bytes, at, "thoughtsTokenCount")) this.thought = this.countAt(bytes, value, end)
+        if (startsWith(bytes, at, "thoughtsTokenCount")) this.thought = this.countAt(bytes, value, end)
         break
       case 20:
-        if (equals(bytes, at, "candidatesTokenCount")) this.said = this.countAt(bytes, value, end)
+        if (startsWith(bytes, at, "candidatesTokenCount")) this.said = this.countAt(bytes, value, end)
         break
       case 23:
-        if (equals(bytes, at, "cachedContentTokenCount")) this.cached = this.countAt(bytes, value, end)
-        else if (equals(bytes, at, "toolUsePromptTokenCount")) this.toolPrompt = this.countAt(bytes, value, end)
+        if (startsWith(bytes, at, "cachedContentTokenCount")) this.cached = this.countAt(bytes, value, end)
+        else if (startsWith(bytes, at, "toolUsePromptTokenCount")) this.toolPrompt = this.countAt(bytes, value, end)
     }
   }
 
@@ -166,13 +168,13 @@ export class EnvelopeReader {
   private responseKey(bytes: Uint8Array, at: number, length: number, value: number, end: number): boolean {
     switch (length) {
       case 10:
-        if (equals(bytes, at, "candidates")) this.answers ||= hasElement(bytes, value, end)
-        else if (equals(bytes, at, "responseId")) this.named = true
+        if (startsWith(bytes, at, "candidates")) this.answers ||= hasElement(bytes, value, end)
+        else if (startsWith(bytes, at, "responseId")) this.named = true
         return false
       case 13:
-        return equals(bytes, at, "usageMetadata")
+        return startsWith(bytes, at, "usageMetadata")
       case 14:
-        if (equals(bytes, at, "promptFeedback")) this.answers = true
+        if (startsWith(bytes, at, "promptFeedback")) this.answers = true
         return false
       default:
         return false
@@ -233,10 +235,5 @@ function hasElement(bytes: Uint8Array, at: number, end: number): boolean {
 function isNull(bytes: Uint8Array, at: number): boolean {
   let i = at
   while (isSpace(bytes[i])) i++
-  return equals(bytes, i, "null")
-}
-
-function equals(bytes: Uint8Array, at: number, ascii: string): boolean {
-  for (let i = 0; i < ascii.length; i++) if (bytes[at + i] !== ascii.charCodeAt(i)) return false
-  return true
+  return startsWith(bytes, i, "null")
 }
