@@ -89,7 +89,7 @@ export function plan(sections: readonly Section[], size: Size): readonly Load[] 
   return loads
 
   function streams(section: "burst" | "paced", connections: number): void {
-    const isGoal = connections === 64
+    const isGoal = section === "paced" && connections === 64
     const often = isGoal ? fewer * GOAL_TIMES : fewer
     const base = { section, transport: "http", connections, scale: EVENTS[section], rounds: often } as const
     const load = section === "paced" && connections >= MANY.streams ? { ...base, pace: MANY.pace } : base
