@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util"
 import { suggest } from "../config/suggest.ts"
 import { COMMON_OPTIONS, type Command, type Input, type Option } from "./command.ts"
 
@@ -51,11 +50,13 @@ function suggestion(given: string, names: readonly string[], prefix: string): st
   return close === null ? "" : `; did you mean "${prefix}${close}"?`
 }
 
-function fit(command: Command, rest: readonly string[]): Parsed {
-  const known: readonly Option[] = [...COMMON_OPTIONS, ...(command.options ?? [])]
-  const usage = (message: string): Parsed => ({ kind: "usage", words: command.words, message })
+type Taken = ReturnType<typeof takeApart>
 
-  const { values, positionals, tokens } = parseArgs({
+/** A line of no more than the command: a plain start, which is waited for, loads nothing to read it. */
+const NOTHING: Taken = { values: {}, positionals: [], tokens: [] }
+
+function takeApart(rest: readonly string[], known: readonly Option[]) {
+  return process.getBuiltinModule("node:util").parseArgs({
     args: [...rest],
     strict: false,
     allowPositionals: true,
@@ -70,6 +71,13 @@ function fit(command: Command, rest: readonly string[]): Parsed {
       ]),
     ),
   })
+}
+
+function fit(command: Command, rest: readonly string[]): Parsed {
+  const known: readonly Option[] = [...COMMON_OPTIONS, ...(command.options ?? [])]
+  const usage = (message: string): Parsed => ({ kind: "usage", words: command.words, message })
+
+  const { values, positionals, tokens } = rest.length === 0 ? NOTHING : takeApart(rest, known)
   for (const token of tokens) {
     if (token.kind !== "option") continue
     const option = known.find((o) => o.name === token.name)

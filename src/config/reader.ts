@@ -37,14 +37,18 @@ function keysOf(section: Section): string[] {
 export class Reader {
   private readonly problems: Found[] = []
   private readonly remarks: Found[] = []
-  private readonly positions: Positions
+  private found: Positions | null = null
 
   constructor(
     private readonly root: Table,
-    text: string,
+    private readonly text: string,
     private readonly file: string,
-  ) {
-    this.positions = findPositions(text)
+  ) {}
+
+  /** Looked for when something is to be said of a place: a file without faults is read without. */
+  private get positions(): Positions {
+    this.found ??= findPositions(this.text)
+    return this.found
   }
 
   /** The table at `path`, or an empty one; anything else there is a problem (reported by `checkNames`). */

@@ -3,14 +3,21 @@ const SIZE = 64 * 1024
 /** Up to this many bytes a loop copies faster than a native call. */
 const SHORT = 32
 const THOUSAND = 1000
+const ZERO = 0x30
 
 /** The numbers below 1000 in ASCII, four bytes each: how many digits it has, then the digits; and the same with leading zeros. */
 const DIGITS = new Uint8Array(4 * THOUSAND)
 const PADDED = new Uint8Array(4 * THOUSAND)
+// By arithmetic: made of texts, they took a tenth of the program's start.
 for (let number = 0; number < THOUSAND; number++) {
-  const text = String(number)
-  DIGITS.set([text.length, ...Buffer.from(text)], 4 * number)
-  PADDED.set([3, ...Buffer.from(text.padStart(3, "0"))], 4 * number)
+  const digits = number < 10 ? 1 : number < 100 ? 2 : 3
+  DIGITS[4 * number] = digits
+  PADDED[4 * number] = 3
+  for (let place = 0, rest = number; place < 3; place++, rest = (rest / 10) | 0) {
+    const digit = ZERO + (rest % 10)
+    PADDED[4 * number + 3 - place] = digit
+    if (place < digits) DIGITS[4 * number + digits - place] = digit
+  }
 }
 
 /** Bytes (UTF-8) that wait to be written: put at the end, taken at the start, in memory that is used again. */

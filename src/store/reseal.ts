@@ -61,7 +61,6 @@ const collect = (connection: Connection, target: Cipher): Secret[] => [
 const BEGINNING = SEALED_PREFIX.length
 
 function credentialSecrets(connection: Connection, { table }: Descriptor, sealedOnly: boolean): Secret[] {
-  const { db } = connection
   const name = getTableName(table)
   const { id, sub, account, refreshToken: refresh, accessToken: access } = table
   const columns = { id, sub, account, refresh, access }
@@ -72,7 +71,7 @@ function credentialSecrets(connection: Connection, { table }: Descriptor, sealed
   return rows.flatMap(({ id, sub, account, refresh, access }) => {
     const at = (column: string): Cell => ({ table: name, column, row: [sub, account] })
     const put = (set: { refreshToken: string } | { accessToken: string }) =>
-      void db.update(table).set(set).where(eq(table.id, id)).run()
+      void connection.db.update(table).set(set).where(eq(table.id, id)).run()
     const secrets: Secret[] = [
       { cell: at("refresh_token"), stored: refresh, put: (refreshToken) => put({ refreshToken }) },
     ]
@@ -84,13 +83,12 @@ function credentialSecrets(connection: Connection, { table }: Descriptor, sealed
 }
 
 function seedSecrets(connection: Connection): Secret[] {
-  const { db } = connection
   const { id, hash, refreshToken, held } = seeds
   const from = plain`${seeds} WHERE ${refreshToken} IS NOT NULL OR ${held} IS NOT NULL`
   const rows = scan(connection, { id, hash, refreshToken, held }, from)
   return rows.flatMap(({ id, hash, refreshToken, held }) => {
     const put = (set: { refreshToken: string } | { held: string }) =>
-      void db.update(seeds).set(set).where(eq(seeds.id, id)).run()
+      void connection.db.update(seeds).set(set).where(eq(seeds.id, id)).run()
     const secrets: Secret[] = []
     if (refreshToken !== null) {
       secrets.push({

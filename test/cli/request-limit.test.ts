@@ -23,7 +23,7 @@ test("serving replaces the process once, with its arguments, its environment and
 
 test("the compiler's patience is set with it, unless somebody has set it", () => {
   const name = "BUN_JSC_thresholdForJITAfterWarmUp"
-  expect(run([], {})[0]?.env[name]).toBe("2000")
+  expect(run([], {})[0]?.env[name]).toBe("20000")
   expect(run([], { [name]: "500" })[0]?.env[name]).toBe("500")
 })
 
