@@ -5,7 +5,7 @@ import { HttpVersions, type WaySettings } from "./http-versions.ts"
 import { Http1Client } from "./http1/client.ts"
 import { codeOf, networkFailure, ProxyFault } from "./network.ts"
 import type { Fetcher, Sender, UpstreamInit } from "./ports.ts"
-import { uploaded } from "./upload.ts"
+import { handed, uploaded } from "./upload.ts"
 
 export { networkFailure }
 
@@ -101,6 +101,6 @@ function options(init: UpstreamInit, proxy: string | null): BunFetchRequestInit 
     // `false` keeps the environment's proxy variables out.
     proxy: proxy ?? false,
   }
-  if (init.body !== undefined) options.body = init.body
+  if (init.body !== undefined) options.body = handed(init.body)
   return options
 }

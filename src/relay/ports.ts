@@ -327,9 +327,12 @@ export interface UpstreamInit {
    * this very object is, so they must never change, and nothing secret belongs here.
    */
   readonly shared?: Readonly<Record<string, string>>
-  readonly body?: Uint8Array<ArrayBuffer> | string
+  readonly body?: Uint8Array<ArrayBuffer> | string | Pieces
   readonly signal: HaltSignal
 }
+
+/** A body that is put together of what lies apart: sent one after the other, so that a large one need not be copied. */
+export type Pieces = readonly Uint8Array[]
 
 /**
  * `fetch` as the calls that a provider makes for itself use it: its proxy, HTTP version with one logged fall-back, no redirects followed,

@@ -1,3 +1,5 @@
+import type { UpstreamInit } from "./ports.ts"
+
 /** Bodies from this size on, in bytes, are pulled by `fetch`; smaller ones are not worth a stream of their own. */
 export const PULLED_BYTES = 64 * 1024
 
@@ -12,6 +14,11 @@ export function uploaded(init: BunFetchRequestInit): BunFetchRequestInit {
   const headers = new Headers(init.headers)
   headers.set("content-length", String(bytes.length))
   return { ...init, headers, body: onePiece(bytes) }
+}
+
+/** A body as `fetch` takes it, which is in one piece. */
+export function handed(body: NonNullable<UpstreamInit["body"]>): Uint8Array<ArrayBuffer> | string {
+  return typeof body === "string" || body instanceof Uint8Array ? body : Buffer.concat(body)
 }
 
 /** A body worth pulling, as bytes; null for any other. */

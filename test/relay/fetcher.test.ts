@@ -142,6 +142,23 @@ describe.each(WAYS)("the %s over plain HTTP", (way) => {
     expect([method, path]).toEqual(["POST", "http://origin.invalid/path"])
   })
 
+  test.each([30, 3 * MIB])(
+    "sends a body in pieces as one, with its length: %d bytes between small ones",
+    async (size) => {
+      const { url } = await counting()
+      const pieces = [new Uint8Array(10).fill(1), new Uint8Array(size).fill(2), new Uint8Array(1).fill(3)]
+      for (const way of WAYS) {
+        const answer = await upstreamsWith()[way](url, init({ body: pieces }))
+        const whole = Buffer.concat(pieces)
+        const digest = createHash("sha256").update(whole).digest("hex")
+        expect(JSON.parse(Buffer.from(await answer.bytes()).toString()).slice(0, 2)).toEqual([
+          digest,
+          String(whole.length),
+        ])
+      }
+    },
+  )
+
   test("sends a large body as it is, with its length, and uses the connection again", async () => {
     const bytes = new Uint8Array(3 * MIB).map((_, i) => i % 251)
     const text = "ü".repeat(300_000)

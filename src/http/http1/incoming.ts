@@ -34,7 +34,8 @@ export class Incoming implements ClientRequest {
     batch: Batch,
   ) {
     this.headers = new Fields(head.fields)
-    this.inflow = head.framing === 0 ? null : new Body(carrier, batch)
+    const { framing } = head
+    this.inflow = framing === 0 ? null : new Body(carrier, batch, framing === "chunked" ? null : framing)
   }
 
   get method(): string {

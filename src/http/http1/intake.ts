@@ -30,12 +30,14 @@ export class Intake {
    */
   push(bytes: Buffer, from = 0): Buffer {
     const { coding, inflow } = this
-    this.size += bytes.length - from
+    // Asked for first: a chunk that was taken whole may be given back by then, and is empty.
+    const { length } = bytes
+    this.size += length - from
     let end: number
     if (coding === null) {
-      end = Math.min(bytes.length, from + this.left)
+      end = Math.min(length, from + this.left)
       this.left -= end - from
-      if (end === bytes.length) inflow.push(bytes, from)
+      if (end === length) inflow.push(bytes, from)
       else inflow.push(bytes.subarray(from, end))
       this.done = this.left === 0
     } else {
@@ -46,6 +48,6 @@ export class Intake {
     }
     if (!this.done) return NOTHING
     inflow.end()
-    return end === bytes.length ? NOTHING : bytes.subarray(end)
+    return end === length ? NOTHING : bytes.subarray(end)
   }
 }

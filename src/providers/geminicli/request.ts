@@ -2,7 +2,7 @@
 
 import { isTooDeep } from "../../http/nesting.ts"
 import { copied } from "../../observe/copied.ts"
-import type { HeaderReader } from "../../relay/ports.ts"
+import type { HeaderReader, Pieces } from "../../relay/ports.ts"
 import { sessionsOf } from "../../relay/sessions.ts"
 import { spanOf } from "../../relay/span.ts"
 import type { Form, GeminiCall, Verb } from "./call.ts"
@@ -113,7 +113,7 @@ export function envelopeFor(
   who: { readonly project: string; readonly credential: number },
   signatures: Signatures,
   wrapper: Wrapper,
-): Uint8Array<ArrayBuffer> {
+): Pieces {
   if (call.verb === "countTokens") return wrapper.count(call.request)
   const request =
     call.holes.length === 0

@@ -1,7 +1,9 @@
 /** The Cloud Code envelope of a request: `{"model","project","user_prompt_id","request"}`, or `{"request"}` for countTokens. */
 
+import type { Pieces } from "../../relay/ports.ts"
+
 const ENCODER = new TextEncoder()
-const CLOSE_BRACE = 0x7d
+const CLOSE = ENCODER.encode("}")
 const BEFORE_REQUEST = ENCODER.encode('","request":')
 const COUNT = ENCODER.encode('{"request":')
 
@@ -17,28 +19,13 @@ export class Wrapper {
   request(
     head: { readonly model: string; readonly project: string; readonly promptId: Uint8Array },
     request: Uint8Array,
-  ): Uint8Array<ArrayBuffer> {
-    const { promptId } = head
-    const start = this.#head(head.model, head.project)
-    const id = start.length
-    const middle = id + promptId.length
-    const value = middle + BEFORE_REQUEST.length
-    const bytes = new Uint8Array(value + request.length + 1)
-    bytes.set(start)
-    bytes.set(promptId, id)
-    bytes.set(BEFORE_REQUEST, middle)
-    bytes.set(request, value)
-    bytes[bytes.length - 1] = CLOSE_BRACE
-    return bytes
+  ): Pieces {
+    return [this.#head(head.model, head.project), head.promptId, BEFORE_REQUEST, request, CLOSE]
   }
 
   /** countTokens takes no more than the request, which names the model itself. */
-  count(request: Uint8Array): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(COUNT.length + request.length + 1)
-    bytes.set(COUNT)
-    bytes.set(request, COUNT.length)
-    bytes[bytes.length - 1] = CLOSE_BRACE
-    return bytes
+  count(request: Uint8Array): Pieces {
+    return [COUNT, request, CLOSE]
   }
 
   #head(model: string, project: string): Uint8Array {

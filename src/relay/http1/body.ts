@@ -35,10 +35,14 @@ export class Body implements AnswerBody, ChunkReader, Due {
   private receiver: Receiver | null = null
   /** The batch has been asked for `due`. */
   private told = false
+  /** All of it, as far as it has come, for whoever asked for that. */
+  private gathering: Gathering | null = null
 
+  /** @param length in bytes, where that is known */
   constructor(
     private readonly source: Source,
     private readonly batch: Pick<Batch, "tell">,
+    private readonly length: number | null = null,
   ) {}
 
   getReader(): ChunkReader {
@@ -96,7 +100,9 @@ export class Body implements AnswerBody, ChunkReader, Due {
   /** All of it. Rejects with what broke it. */
   bytes(): Promise<Uint8Array> {
     const whole = this.whole()
-    return whole === null ? this.collected() : Promise.resolve(viewOf(whole))
+    if (whole !== null) return Promise.resolve(viewOf(whole))
+    const { length } = this
+    return this.state === "open" && length !== null && length >= LARGE_BYTES ? this.gathered(length) : this.collected()
   }
 
   /** All of it where it is here in one piece, else null. */
@@ -106,6 +112,23 @@ export class Body implements AnswerBody, ChunkReader, Due {
     if (this.state !== "ended" || queue.length !== 1 || only === undefined) return null
     this.empty()
     return { bytes: only, from: lead, to: only.length }
+  }
+
+  /** Put together as it comes: each chunk's memory serves for the next one, and none of it is copied twice. */
+  private gathered(length: number): Promise<Uint8Array> {
+    const gathering = new Gathering(length)
+    this.gathering = gathering
+    for (let [chunk] = this.queue; chunk !== undefined; [chunk] = this.queue) {
+      this.gather(gathering, this.take() ?? chunk, chunk)
+    }
+    return gathering.done
+  }
+
+  /** @param value of the chunk, what is the body's */
+  private gather(gathering: Gathering, value: Uint8Array, chunk: Uint8Array): void {
+    gathering.add(value)
+    // What is a part of something larger may have neighbours in it: the next request, or the body of the one before.
+    if (chunk.length === chunk.buffer.byteLength) this.giveBack(chunk)
   }
 
   private async collected(): Promise<Uint8Array> {
@@ -118,6 +141,10 @@ export class Body implements AnswerBody, ChunkReader, Due {
   /** @param from where it begins in the chunk: that of the first one may hold something else before */
   push(value: Uint8Array, from = 0): void {
     if (this.state !== "open") return
+    if (this.gathering !== null) {
+      this.gather(this.gathering, from === 0 ? value : value.subarray(from), value)
+      return
+    }
     if (from > 0) this.lead = from
     this.queue.push(value)
     this.queued += value.length - from
@@ -133,6 +160,7 @@ export class Body implements AnswerBody, ChunkReader, Due {
   end(): void {
     if (this.state !== "open") return
     this.state = "ended"
+    this.gathering?.end()
     if (this.isAwaited) this.tell()
   }
 
@@ -140,6 +168,7 @@ export class Body implements AnswerBody, ChunkReader, Due {
     if (this.state !== "open") return
     this.state = "failed"
     this.error = error
+    this.gathering?.fail(error)
     if (this.isAwaited) this.tell()
   }
 
@@ -185,5 +214,37 @@ export class Body implements AnswerBody, ChunkReader, Due {
       this.source.resume()
     }
     return value
+  }
+}
+
+/** A body of a known length on its way into one buffer. */
+class Gathering {
+  readonly done: Promise<Uint8Array>
+  private readonly bytes: Uint8Array
+  private at = 0
+  private readonly resolve: (bytes: Uint8Array) => void
+  private readonly reject: (error: unknown) => void
+
+  constructor(length: number) {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
+    this.done = promise
+    this.resolve = resolve
+    this.reject = reject
+    // Not filled with zeros: memory that nothing has come for yet is not the process's.
+    this.bytes = Buffer.allocUnsafeSlow(length)
+  }
+
+  add(value: Uint8Array): void {
+    this.bytes.set(value, this.at)
+    this.at += value.length
+  }
+
+  /** What never came was never promised: bytes that nobody has written are nobody's to read. */
+  end(): void {
+    this.resolve(this.at === this.bytes.length ? this.bytes : this.bytes.subarray(0, this.at))
+  }
+
+  fail(error: unknown): void {
+    this.reject(error)
   }
 }

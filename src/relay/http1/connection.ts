@@ -44,9 +44,10 @@ export class Connection implements Carrier, Due {
   /** It has served a request: the other side may close it at any time without our knowing yet. */
   private used = false
   private exchange: Exchange | null = null
-  /** What is not written yet, and how far its body is. */
+  /** What is not written yet, and how far its body is: in which piece, and where in that. */
   private unsent: RequestBytes | null = null
   private headSent = false
+  private piece = 0
   private sentTo = 0
 
   constructor(
@@ -84,7 +85,7 @@ export class Connection implements Carrier, Due {
     this.exchange = exchange
     this.unsent = exchange.request
     this.headSent = false
-    this.sentTo = 0
+    this.piece = this.sentTo = 0
     if (this.ready) this.batch.write(this)
   }
 
@@ -135,10 +136,14 @@ export class Connection implements Carrier, Due {
       this.headSent = true
       socket.write(head)
     }
-    while (body !== null && this.sentTo < body.length) {
-      const slice = body.subarray(this.sentTo, this.sentTo + SLICE_BYTES)
+    for (let bytes = body[this.piece]; bytes !== undefined; bytes = body[this.piece]) {
+      const slice = bytes.subarray(this.sentTo, this.sentTo + SLICE_BYTES)
       this.sentTo += slice.length
-      if (!socket.write(slice) && this.sentTo < body.length) return
+      if (this.sentTo === bytes.length) {
+        this.piece++
+        this.sentTo = 0
+      }
+      if (!socket.write(slice) && this.piece < body.length) return
     }
     this.unsent = null
   }

@@ -1,8 +1,10 @@
-import type { UpstreamInit } from "../ports.ts"
+import type { Pieces, UpstreamInit } from "../ports.ts"
 import type { Target } from "./origin.ts"
 
 /** Bodies up to this size, in bytes, go out in one write with their head. */
 const ONE_WRITE_BYTES = 64 * 1024
+/** So much of a large piece goes out with the small ones behind it, in bytes: a write of their own would cost more than the copy. */
+const TAIL_BYTES = 8 * 1024
 
 const NONE: Readonly<Record<string, string>> = {}
 const NO_BODY = "Content-Length: 0\r\n\r\n"
@@ -11,9 +13,11 @@ const NO_BODY = "Content-Length: 0\r\n\r\n"
 export interface RequestBytes {
   /** The head, with the body behind it where that is small; as a text, which the socket encodes as UTF-8 by itself, where both are. */
   readonly head: Uint8Array | string
-  /** A body that is not in `head`. */
-  readonly body: Uint8Array | null
+  /** What of a large body is not in `head`, in the order in which it is sent. */
+  readonly body: Pieces
 }
+
+const NOTHING_MORE: Pieces = []
 
 /** Makes requests into bytes. */
 export class RequestWriter {
@@ -25,18 +29,17 @@ export class RequestWriter {
     const first = `${method} ${this.beginning(target, shared)}`
     const lines = fieldLines(headers)
     // One that could have a body says that it has none (RFC 9110 section 8.6).
-    if (body === undefined) return { head: joined(first, lines, method === "POST" ? NO_BODY : "\r\n"), body: null }
-    const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
-    const last = `Content-Length: ${length}\r\n\r\n`
-    if (length > ONE_WRITE_BYTES) {
-      return { head: joined(first, lines, last), body: typeof body === "string" ? Buffer.from(body) : body }
+    if (body === undefined) return whole(joined(first, lines, method === "POST" ? NO_BODY : "\r\n"))
+    if (typeof body === "string") {
+      const length = Buffer.byteLength(body)
+      const last = lengthLine(length)
+      if (length <= ONE_WRITE_BYTES) return whole(joined(first, lines, last, body, length))
+      return { head: joined(first, lines, last), body: [Buffer.from(body)] }
     }
-    if (typeof body === "string") return { head: joined(first, lines, last, body, length), body: null }
-    const head = joined(first, lines, last)
-    const bytes = Buffer.allocUnsafe(head.length + length)
-    bytes.write(head, 0, "latin1")
-    bytes.set(body, head.length)
-    return { head: bytes, body: null }
+    const pieces = body instanceof Uint8Array ? [body] : body
+    const length = sizeOf(pieces)
+    const head = joined(first, lines, lengthLine(length))
+    return length <= ONE_WRITE_BYTES ? whole(together(head, pieces, length)) : laidOut(head, pieces)
   }
 
   private beginning(target: Target, shared: Readonly<Record<string, string>>): string {
@@ -55,6 +58,43 @@ export class RequestWriter {
     return text
   }
 }
+
+const lengthLine = (length: number): string => `Content-Length: ${length}\r\n\r\n`
+
+const whole = (head: Uint8Array | string): RequestBytes => ({ head, body: NOTHING_MORE })
+
+function sizeOf(pieces: Pieces): number {
+  let size = 0
+  for (const piece of pieces) size += piece.length
+  return size
+}
+
+/** @param size of the pieces, together */
+function together(head: string, pieces: Pieces, size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(head.length + size)
+  bytes.write(head, 0, "latin1")
+  let at = head.length
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
+/** The largest piece as it lies, but for its end where something follows; what stands before it goes out with the head. */
+function laidOut(head: string, pieces: Pieces): RequestBytes {
+  let at = 0
+  for (let i = 1; i < pieces.length; i++) if ((pieces[i]?.length ?? 0) > (pieces[at]?.length ?? 0)) at = i
+  const before = pieces.slice(0, at)
+  const largest = pieces[at] ?? NO_BYTES
+  const after = pieces.slice(at + 1)
+  const start = before.length === 0 ? head : together(head, before, sizeOf(before))
+  if (after.length === 0) return { head: start, body: [largest] }
+  const cut = Math.max(0, largest.length - TAIL_BYTES)
+  return { head: start, body: [largest.subarray(0, cut), Buffer.concat([largest.subarray(cut), ...after])] }
+}
+
+const NO_BYTES = new Uint8Array(0)
 
 /** The field lines of a request, as they are sent. */
 interface SentLines {

@@ -11,7 +11,7 @@ import {
 import { Signatures } from "../../../src/providers/geminicli/signatures.ts"
 import { judge } from "../../../src/providers/geminicli/verdict.ts"
 import { Wrapper } from "../../../src/providers/geminicli/wrapper.ts"
-import { bytes, callOf, contextOf, hello, leaseOf, status, text } from "./support.ts"
+import { bytes, callOf, contextOf, hello, leaseOf, status, text, textIn } from "./support.ts"
 
 const asked = {
   model: "gemini-2.5-pro",
@@ -22,7 +22,7 @@ const asked = {
 } as const
 const who = { project: "the-project", credential: 1 }
 const sent = (body: unknown, over: Parameters<typeof callOf>[1] = {}) =>
-  text(envelopeFor(callOf(body, { ...asked, ...over }), who, new Signatures(systemClock), new Wrapper()))
+  textIn(envelopeFor(callOf(body, { ...asked, ...over }), who, new Signatures(systemClock), new Wrapper()))
 const faultOf = (body: string | Uint8Array) =>
   parseRequest(typeof body === "string" ? bytes(body) : body, asked).fault?.kind ?? null
 
@@ -36,7 +36,7 @@ describe("the envelope around a request", () => {
 
   test("leaves the project out where the account has none", () => {
     const call = callOf(hello, asked)
-    const envelope = text(envelopeFor(call, { ...who, project: "" }, new Signatures(systemClock), new Wrapper()))
+    const envelope = textIn(envelopeFor(call, { ...who, project: "" }, new Signatures(systemClock), new Wrapper()))
     expect(Object.keys(JSON.parse(envelope))).toEqual(["model", "user_prompt_id", "request"])
   })
 

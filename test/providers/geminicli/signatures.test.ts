@@ -3,7 +3,7 @@ import type { Clock } from "../../../src/observe/clock.ts"
 import { envelopeFor } from "../../../src/providers/geminicli/request.ts"
 import { callKey, DUMMY_SIGNATURE, findHoles, Signatures } from "../../../src/providers/geminicli/signatures.ts"
 import { Wrapper } from "../../../src/providers/geminicli/wrapper.ts"
-import { bytes, callOf, text } from "./support.ts"
+import { bytes, callOf, textIn } from "./support.ts"
 
 const G3 = "gemini-3-pro-preview"
 const call = (name: string, args: object, more: object = {}) => ({ functionCall: { name, args, ...more } })
@@ -19,7 +19,7 @@ function clockAt(): Clock & { now: number } {
 const partsSent = (body: object, signatures: Signatures, over: { model?: string; credential?: number } = {}) => {
   const asked = callOf(body, { model: over.model ?? G3 })
   const envelope = envelopeFor(asked, { project: "p", credential: over.credential ?? 1 }, signatures, new Wrapper())
-  const { contents } = JSON.parse(text(envelope)).request
+  const { contents } = JSON.parse(textIn(envelope)).request
   return contents
     .slice(1)
     .map((content: { parts: { thoughtSignature?: string }[] }) => content.parts.map((part) => part.thoughtSignature))
@@ -92,7 +92,7 @@ describe("a function call that lost its signature", () => {
   test("leaves every other byte as it was", () => {
     const json =
       '{"contents":[{"role":"model","parts":[ {"functionCall":{"name":"f","args":{"id":12345678901234567890}}}]}]}'
-    const envelope = text(
+    const envelope = textIn(
       envelopeFor(
         callOf(json, { model: G3 }),
         { project: "p", credential: 1 },

@@ -15,6 +15,8 @@ import { type FakeAccount, type FakeGoogle, type FakeGoogleOptions, startFakeGoo
 export const NOW = Date.UTC(2026, 7, 1, 12)
 export const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text)
 export const text = (data: Uint8Array | null | undefined): string => new TextDecoder().decode(data ?? new Uint8Array(0))
+/** Text that lies in pieces. */
+export const textIn = (pieces: readonly Uint8Array[]): string => text(Buffer.concat(pieces))
 
 export const hello = { contents: [{ role: "user", parts: [{ text: "hi" }] }] }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { promptId } from "../../../src/providers/geminicli/prompt-id.ts"
 import { Wrapper } from "../../../src/providers/geminicli/wrapper.ts"
-import { bytes, text } from "./support.ts"
+import { bytes, text, textIn } from "./support.ts"
 
 const request = bytes('{"contents":[]}')
 const head = (model: string, project: string) => ({ model, project, promptId: bytes("id") })
@@ -11,7 +11,7 @@ describe("the envelope of a request", () => {
     const wrapper = new Wrapper()
     for (const name of ["plain", 'a "quote"', "back\\slash", "日本", "line\nend"]) {
       for (const _ of [1, 2]) {
-        expect(JSON.parse(text(wrapper.request(head(name, `${name}-p`), request)))).toEqual({
+        expect(JSON.parse(textIn(wrapper.request(head(name, `${name}-p`), request)))).toEqual({
           model: name,
           project: `${name}-p`,
           user_prompt_id: "id",
@@ -25,13 +25,13 @@ describe("the envelope of a request", () => {
     const wrapper = new Wrapper()
     const projects = Array.from({ length: 5_000 }, (_, i) => `project-${i}`)
     for (const project of [...projects, ...projects.slice(0, 10)])
-      expect(text(wrapper.request(head("m", project), request))).toBe(
+      expect(textIn(wrapper.request(head("m", project), request))).toBe(
         `{"model":"m","project":"${project}","user_prompt_id":"id","request":{"contents":[]}}`,
       )
   })
 
   test("of a count holds the request alone", () => {
-    expect(text(new Wrapper().count(request))).toBe('{"request":{"contents":[]}}')
+    expect(textIn(new Wrapper().count(request))).toBe('{"request":{"contents":[]}}')
   })
 })
 

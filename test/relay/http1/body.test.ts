@@ -9,14 +9,14 @@ interface Scene {
   readonly asked: string[]
 }
 
-function scene(): Scene {
+function scene(length: number | null = null): Scene {
   const asked: string[] = []
   const source = {
     pause: () => void asked.push("pause"),
     resume: () => void asked.push("resume"),
     abandon: () => void asked.push("abandon"),
   }
-  const body = new Body(source, new Batch())
+  const body = new Body(source, new Batch(), length)
   return { body, asked }
 }
 
@@ -157,6 +157,81 @@ describe("all of a body", () => {
     const all = failure(() => body.bytes())
     body.fail(broken)
     expect(await all).toBe(broken)
+  })
+})
+
+describe("all of a body of a known length", () => {
+  const LENGTH = 100_000
+  const whole = new Uint8Array(LENGTH).map((_, i) => i % 251)
+  /** A chunk as a connection brings it, in memory of its own. */
+  const chunk = (from: number, to: number) => new Uint8Array(whole.subarray(from, to))
+
+  test("is put together as it comes, and the memory of large chunks is free at once", async () => {
+    const { body, asked } = scene(LENGTH)
+    const chunks = [chunk(0, 40_000), chunk(40_000, 40_010), chunk(40_010, LENGTH)]
+    body.push(chunks[0] ?? whole)
+    const all = body.bytes()
+    expect(chunks.map(({ length }) => length)).toEqual([0, 10, 59_990])
+    for (const more of chunks.slice(1)) body.push(more)
+    body.end()
+    expect(Buffer.compare(await all, whole)).toBe(0)
+    expect(chunks.map(({ length }) => length)).toEqual([0, 10, 0])
+    expect(asked).toEqual([])
+  })
+
+  test("begins where it begins in its first chunk, and ends before what is not its own", async () => {
+    const { body } = scene(LENGTH)
+    const first = new Uint8Array([...bytes("head"), ...chunk(0, 50_000)])
+    const last = new Uint8Array([...chunk(50_000, LENGTH), ...bytes("next")])
+    body.push(first, 4)
+    const all = body.bytes()
+    body.push(last.subarray(0, 50_000))
+    body.end()
+    expect(Buffer.compare(await all, whole)).toBe(0)
+    expect(first).toHaveLength(0)
+    expect(Buffer.from(last.subarray(50_000)).toString()).toBe("next")
+  })
+
+  test("leaves alone what another one's body may lie in", async () => {
+    const { body } = scene(LENGTH)
+    const shared = new Uint8Array([...bytes("before"), ...chunk(0, LENGTH - 1)])
+    body.push(shared.subarray(3), 3)
+    const all = body.bytes()
+    body.push(chunk(LENGTH - 1, LENGTH))
+    body.end()
+    expect(Buffer.compare(await all, whole)).toBe(0)
+    expect(Buffer.from(shared.subarray(0, 6)).toString()).toBe("before")
+  })
+
+  test("goes on where its connection was held back before anybody asked for it", async () => {
+    const length = 2 * HIGH_WATER_BYTES
+    const { body, asked } = scene(length)
+    body.push(new Uint8Array(HIGH_WATER_BYTES))
+    const all = body.bytes()
+    expect(asked).toEqual(["pause", "resume"])
+    body.push(new Uint8Array(HIGH_WATER_BYTES))
+    body.end()
+    expect(await all).toHaveLength(length)
+    expect(asked).toEqual(["pause", "resume"])
+  })
+
+  test("is refused where it breaks", async () => {
+    const { body } = scene(LENGTH)
+    const broken = new Error("broken")
+    body.push(chunk(0, 20_000))
+    const all = failure(() => body.bytes())
+    body.fail(broken)
+    body.push(chunk(20_000, LENGTH))
+    expect(await all).toBe(broken)
+  })
+
+  test("is no more than what came, where nobody wants the rest", async () => {
+    const { body, asked } = scene(LENGTH)
+    body.push(chunk(0, 20_000))
+    const all = body.bytes()
+    await body.cancel()
+    expect(Buffer.compare(await all, whole.subarray(0, 20_000))).toBe(0)
+    expect(asked).toEqual(["abandon"])
   })
 })
 

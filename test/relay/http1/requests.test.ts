@@ -143,6 +143,24 @@ describe("a body", () => {
     expect(await textOf(newClient().ask(server.url, asking({ body })))).toBe(sha256(body))
   })
 
+  test.each([
+    ["small", [1, 0, 20, 300, 1]],
+    ["just small enough for one write", [100, 64 * KIB - 101, 1]],
+    ["just too large for one write", [100, 64 * KIB - 100, 1]],
+    ["large between small ones", [120, 32, 15, 3 * MIB, 1]],
+    ["large at the beginning", [MIB, 5]],
+    ["large at the end", [5, MIB]],
+    ["several large ones", [MIB, 2 * MIB, MIB]],
+    ["none of them large", Array.from({ length: 9 }, () => 10_000)],
+  ])("in pieces arrives whole: %s", async (_, sizes) => {
+    const server = await newServer(numbered)
+    const client = newClient()
+    const pieces = sizes.map((size, index) => new Uint8Array(size).map((_, i) => (i * 7 + index) % 251))
+    for (const _ of [1, 2]) expect(await textOf(client.ask(server.url, asking({ body: pieces })))).toBe("0")
+    for (const { body } of server.asked) expect(body.equals(Buffer.concat(pieces))).toBe(true)
+    expect(server.asked).toHaveLength(2)
+  })
+
   test("of several requests at once arrives at its own", async () => {
     const server = await newServer(({ body, wire }) => void wire.socket.write(answer(sha256(body))))
     const client = newClient()
