@@ -11,10 +11,14 @@ function cell(subject: Cell["subject"], figures: Cell["figures"], more: Partial<
     transport: "http",
     connections: 32,
     scale: 1024,
+    beside: {},
     failed: 0,
   } as const
   return { ...base, subject, figures, ...more }
 }
+
+const ratio = (value: number) => ({ ratio: value, difference: 0 })
+const difference = (value: number) => ({ ratio: 1, difference: value })
 
 function results(more: Partial<Results>): Results {
   return {
@@ -41,24 +45,22 @@ test("a goal without figures is not spoken of", () => {
   expect(goalRows(results({ cells: [cell("geminicli", { rate: flat(10) })] }))).toEqual([])
 })
 
-test("a rate is compared with the bare one under the same load, API and transport", () => {
-  const own = cell("geminicli", { rate: flat(7_000) })
+test("a rate is looked for under its own load, API and transport", () => {
   const others = [
-    cell("pass", { rate: flat(1) }, { api: "codex" }),
-    cell("pass", { rate: flat(2) }, { transport: "tls-h1" }),
-    cell("pass", { rate: flat(3) }, { connections: 64 }),
+    cell("pass", {}, { beside: { rate: ratio(0.1) } }),
+    cell("geminicli", {}, { beside: { rate: ratio(0.2) }, transport: "tls-h1" }),
+    cell("geminicli", {}, { beside: { rate: ratio(0.3) }, connections: 256 }),
+    cell("geminicli", {}, { beside: { rate: ratio(0.4) }, section: "body" }),
   ]
-  expect(verdicts({ cells: [own, ...others, cell("pass", { rate: flat(10_000) })] })).toEqual([
-    [">= 0.70 x", "0.70 x", true],
-  ])
-  expect(verdicts({ cells: [own, cell("pass", { rate: flat(10_100) })] })).toEqual([[">= 0.70 x", "0.69 x", false]])
+  const own = (value: number) => cell("geminicli", {}, { beside: { rate: ratio(value) } })
+  expect(verdicts({ cells: [...others, own(0.7)] })).toEqual([[">= 0.70 x", "0.70 x", true]])
+  expect(verdicts({ cells: [...others, own(0.69)] })).toEqual([[">= 0.70 x", "0.69 x", false]])
 })
 
 test("costs, latencies, memory and starts are missed by being too high", () => {
   const paced = { section: "paced", api: "codex", connections: 64 } as const
   const cells = [
-    cell("read", { cpu: flat(10), p99: flat(500) }, paced),
-    cell("codex", { cpu: flat(12.4), p99: flat(1_501) }, paced),
+    cell("codex", {}, { ...paced, beside: { cpu: ratio(1.24), p99: difference(1_001) } }),
     cell("geminicli", { rss: flat(251e6) }, { section: "open", connections: 5_000 }),
   ]
   const starts = [

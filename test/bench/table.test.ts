@@ -13,6 +13,7 @@ function cell(subject: Cell["subject"], figures: Cell["figures"], more: Partial<
     connections: 32,
     scale: 1024,
     figures,
+    beside: {},
     failed: 0,
     ...more,
   }
@@ -53,12 +54,14 @@ describe("the report", () => {
     }
   })
 
-  test("compares a subject with the bare one under the same load, and with no other", () => {
+  test("shows how a subject stands beside the bare one", () => {
     const text = report(
       results([
-        cell("pass", { rate: flat(1000) }),
-        cell("geminicli", { rate: { median: 700, min: 650, max: 720 } }),
-        cell("pass", { rate: flat(10) }, { connections: 64 }),
+        cell(
+          "geminicli",
+          { rate: { median: 700, min: 650, max: 720 } },
+          { beside: { rate: { ratio: 0.7, difference: 0 } } },
+        ),
         cell("geminicli", { rate: flat(20) }, { connections: 256 }),
       ]),
     )
@@ -66,17 +69,10 @@ describe("the report", () => {
     expect(text).toContain("256 conn. | **Pollux, geminicli** | 20 |  |  |  |  |  | 0 |")
   })
 
-  test("compares streams by the CPU time of an event, each API with its own bare form", () => {
-    const text = report(
-      results([
-        cell("read", { cpu: flat(8) }, { section: "paced", api: "codex" }),
-        cell("codex", { cpu: flat(9) }, { section: "paced", api: "codex" }),
-        cell("reframe", { cpu: flat(10) }, { section: "paced" }),
-        cell("geminicli", { cpu: flat(11) }, { section: "paced" }),
-      ]),
-    )
+  test("compares streams by the CPU time of an event", () => {
+    const beside = { cpu: { ratio: 1.125, difference: 1 }, p50: { ratio: 3, difference: 2 } }
+    const text = report(results([cell("codex", { cpu: flat(9) }, { section: "paced", api: "codex", beside })]))
     expect(text).toContain("| **Pollux, codex** | 9.00 µs |  |  |  |  | 1.13 | 0 |")
-    expect(text).toContain("| **Pollux, geminicli** | 11.0 µs |  |  |  |  | 1.10 | 0 |")
   })
 
   test("shows starts and the scheduler where they were measured", () => {

@@ -9,13 +9,11 @@ export interface GoalRow {
   readonly met: boolean
 }
 
-/** Goals on cells of two subjects under one load. */
-interface Pair {
+/** A goal on a cell: beside the bare subject of its section, or by itself. */
+interface CellGoal {
   readonly what: string
   readonly section: Cell["section"]
   readonly subject: SubjectName
-  /** What it is compared with; null: with nothing. */
-  readonly reference: SubjectName | null
   readonly connections: number
   readonly figure: Figure
   readonly compare: "ratio" | "difference" | "value"
@@ -26,14 +24,13 @@ interface Pair {
 
 const MEGABYTE = 1e6
 
-const PAIRS: readonly Pair[] = [
+const CELLS: readonly CellGoal[] = [
   ...([32, 64] as const).flatMap((connections) =>
     (["geminicli", "codex"] as const).map(
-      (subject): Pair => ({
+      (subject): CellGoal => ({
         what: `requests/s to the bare pass-through, ${subject}, 1 KB, ${connections} connections`,
         section: "unary",
         subject,
-        reference: "pass",
         connections,
         figure: "rate",
         compare: "ratio",
@@ -51,15 +48,14 @@ const PAIRS: readonly Pair[] = [
   ).flatMap(([section, connections]) =>
     (
       [
-        ["codex", "read", "read-through"],
-        ["geminicli", "reframe", "re-framer"],
+        ["codex", "read-through"],
+        ["geminicli", "re-framer"],
       ] as const
     ).map(
-      ([subject, reference, name]): Pair => ({
+      ([subject, name]): CellGoal => ({
         what: `CPU of a streamed event to the bare ${name}, ${subject}, ${connections.toLocaleString("en-US")} streams, ${section}`,
         section,
         subject,
-        reference,
         connections,
         figure: "cpu",
         compare: "ratio",
@@ -71,23 +67,16 @@ const PAIRS: readonly Pair[] = [
     what: "added median latency, 1 connection",
     section: "unary",
     subject: "geminicli",
-    reference: "pass",
     connections: 1,
     figure: "p50",
     compare: "difference",
     bound: 50,
   },
-  ...(
-    [
-      ["codex", "read"],
-      ["geminicli", "reframe"],
-    ] as const
-  ).map(
-    ([subject, reference]): Pair => ({
+  ...(["codex", "geminicli"] as const).map(
+    (subject): CellGoal => ({
       what: `added latency of a streamed event, p99, ${subject}, 64 busy streams`,
       section: "paced",
       subject,
-      reference,
       connections: 64,
       figure: "p99",
       compare: "difference",
@@ -95,11 +84,10 @@ const PAIRS: readonly Pair[] = [
     }),
   ),
   ...(["geminicli", "codex"] as const).map(
-    (subject): Pair => ({
+    (subject): CellGoal => ({
       what: `memory with 5,000 open streams, ${subject}`,
       section: "open",
       subject,
-      reference: null,
       connections: 5_000,
       figure: "rss",
       compare: "value",
@@ -115,43 +103,40 @@ const STARTS: readonly { readonly credentials: number; readonly ms: number }[] =
 /** Nanoseconds. */
 const ACQUIRE_RELEASE = 500
 
-function show({ compare, figure }: Pair, value: number): string {
+function show({ compare, figure }: CellGoal, value: number): string {
   if (compare === "ratio") return `${value.toFixed(2)} x`
   return figure === "rss" ? `${Math.round(value / MEGABYTE)} MB` : `${Math.round(value)} µs`
 }
 
-function figureOf(cells: readonly Cell[], pair: Pair, subject: SubjectName): number | undefined {
-  // Both APIs have a bare pass-through; the one beside the subject is meant.
+function measuredOf({ subject, section, connections, figure, compare }: CellGoal, cells: readonly Cell[]) {
   const cell = cells.find(
     (one) =>
       one.subject === subject &&
-      one.section === pair.section &&
+      one.section === section &&
       one.transport === "http" &&
-      one.connections === pair.connections &&
-      one.api === (pair.subject === "codex" ? "codex" : "geminicli"),
+      one.connections === connections &&
+      one.api === (subject === "codex" ? "codex" : "geminicli"),
   )
-  return cell?.figures[pair.figure]?.median
+  return compare === "value" ? cell?.figures[figure]?.median : cell?.beside[figure]?.[compare]
 }
 
-function judged(cells: readonly Cell[], pair: Pair): GoalRow[] {
-  const own = figureOf(cells, pair, pair.subject)
-  const other = pair.reference === null ? 0 : figureOf(cells, pair, pair.reference)
-  if (own === undefined || other === undefined || (pair.compare === "ratio" && other === 0)) return []
-  const value = pair.compare === "ratio" ? own / other : own - other
-  const sign = pair.atLeast === true ? ">=" : "<="
+function judged(goal: CellGoal, cells: readonly Cell[]): GoalRow[] {
+  const value = measuredOf(goal, cells)
+  if (value === undefined) return []
+  const { what, bound, atLeast = false } = goal
   return [
     {
-      what: pair.what,
-      wanted: `${sign} ${show(pair, pair.bound)}`,
-      measured: show(pair, value),
-      met: pair.atLeast === true ? value >= pair.bound : value <= pair.bound,
+      what,
+      wanted: `${atLeast ? ">=" : "<="} ${show(goal, bound)}`,
+      measured: show(goal, value),
+      met: atLeast ? value >= bound : value <= bound,
     },
   ]
 }
 
 /** The goals that the run has figures for. */
 export function goalRows({ cells, starts, scheduler }: Results): readonly GoalRow[] {
-  const rows = PAIRS.flatMap((pair) => judged(cells, pair))
+  const rows = CELLS.flatMap((goal) => judged(goal, cells))
   for (const { credentials, ms } of STARTS) {
     const median = starts.find((start) => start.credentials === credentials)?.ms.median
     if (median === undefined) continue

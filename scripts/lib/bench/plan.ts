@@ -69,7 +69,7 @@ export function plan(sections: readonly Section[], size: Size): readonly Load[] 
   }
   for (const rate of quick ? [1_000] : [1_000, 3_000]) {
     const load = { api: "geminicli", transport: "http", connections: 256, scale: rate, rounds: fewer } as const
-    add({ ...load, section: "rate", subjects: plain, seconds: quick ? 0.5 : 5 })
+    add({ ...load, section: "rate", subjects: plain, seconds: quick ? 0.5 : 4 })
   }
   for (const connections of quick ? [16] : [1, 64]) {
     streams("burst", connections)
@@ -89,7 +89,7 @@ export function plan(sections: readonly Section[], size: Size): readonly Load[] 
   return loads
 
   function streams(section: "burst" | "paced", connections: number): void {
-    const isGoal = section === "paced" && connections === 64
+    const isGoal = connections === 64
     const often = isGoal ? fewer * GOAL_TIMES : fewer
     const base = { section, transport: "http", connections, scale: EVENTS[section], rounds: often } as const
     const load = section === "paced" && connections >= MANY.streams ? { ...base, pace: MANY.pace } : base

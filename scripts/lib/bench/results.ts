@@ -13,8 +13,16 @@ export interface Cell {
   /** Requests or events a second asked for, bytes of a body; 0 where that says nothing. */
   readonly scale: number
   readonly figures: Readonly<Partial<Record<Figure, Spread>>>
+  /** Beside the bare subject of its section; empty where there is none. */
+  readonly beside: Readonly<Partial<Record<Figure, Compared>>>
   /** Requests that failed, over all rounds. */
   readonly failed: number
+}
+
+/** A figure beside that of another subject: the middle of what each round gives. */
+export interface Compared {
+  readonly ratio: number
+  readonly difference: number
 }
 
 /** Rates are per second, times in microseconds, memory in bytes. CPU is of the subject, per request or event. */

@@ -2,6 +2,7 @@
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Calm } from "./calm.ts"
+import { compared, REFERENCES } from "./compare.ts"
 import { measure, type Sample } from "./loads.ts"
 import { type Pins, pinsFor } from "./machine.ts"
 import { nginxConfig, selfSigned } from "./nginx.ts"
@@ -23,6 +24,8 @@ export interface StageOptions {
 
 /** Seconds of load on each subject before a quick look. */
 const QUICK_SECONDS = 0.3
+/** Processes that measure the scheduler for each size: one that a neighbour met as a whole must not count. */
+const SCHEDULER_RUNS = 3
 /** Microseconds between events until they count: at the measured pace the compiler would be at work for half a minute. */
 const WARM_UP_PACE = 200
 
@@ -113,6 +116,7 @@ export class Stage implements AsyncDisposable {
           connections,
           scale,
           figures: spreads(taken),
+          beside: besides(load, subject, samples),
           failed,
         })
       }
@@ -152,8 +156,13 @@ export class Stage implements AsyncDisposable {
     for (const models of quick ? ["1"] : ["1", "16", "128"]) {
       for (const credentials of quick ? ["1", "10"] : ["1", "10", "1000", "100000"]) {
         await this.options.calm.settle()
+        const taken: SchedulerRow[] = []
         // A process for each: what a pool of 100,000 leaves behind would be measured with the next one.
-        rows.push(JSON.parse(await run([process.execPath, program, "--json", credentials, models], this.pins.subject)))
+        const command = [process.execPath, program, "--json", credentials, models]
+        for (let i = 0; i < (quick ? 1 : SCHEDULER_RUNS); i++) {
+          taken.push(JSON.parse(await run(command, this.pins.subject)))
+        }
+        rows.push(middle(taken))
       }
     }
     return rows
@@ -192,6 +201,14 @@ export class Stage implements AsyncDisposable {
   }
 }
 
+function besides(load: Load, own: Subject, samples: ReadonlyMap<Subject, readonly Sample[]>): Cell["beside"] {
+  const rounds = (of: Subject) => (samples.get(of) ?? []).map(({ figures }) => figures)
+  const bare = REFERENCES[load.section]
+    .map((name) => samples.keys().find((subject) => subject.name === name))
+    .find((subject) => subject !== undefined)
+  return bare === undefined ? {} : compared(rounds(own), rounds(bare))
+}
+
 function spreads(samples: readonly Sample[]): Cell["figures"] {
   const figures: Partial<Record<Figure, ReturnType<typeof spread>>> = {}
   const names: readonly Figure[] = ["rate", "p50", "p95", "p99", "cpu", "rss", "firstByte", "lag"]
@@ -200,6 +217,17 @@ function spreads(samples: readonly Sample[]): Cell["figures"] {
     if (values.length > 0) figures[name] = spread(values)
   }
   return figures
+}
+
+/** The middle of what several processes measured of one row. */
+function middle(rows: readonly SchedulerRow[]): SchedulerRow {
+  const [first] = rows
+  if (first === undefined) throw new Error("no row of the scheduler was measured")
+  const operations = Object.keys(first.operations).map((name): [string, number] => [
+    name,
+    spread(rows.map((row) => row.operations[name] ?? Number.NaN)).median,
+  ])
+  return { ...first, operations: Object.fromEntries(operations) }
 }
 
 /** What a stream's bytes must come to: as the upstream sent them for the Responses API, as the bare re-framer wrote them else. */

@@ -1,4 +1,5 @@
 /** The results as Markdown tables, and their place in the README. Pure. */
+import { REFERENCES } from "./compare.ts"
 import { goalRows } from "./goals.ts"
 import type { Cell, Figure, Results } from "./results.ts"
 import type { Spread } from "./stats.ts"
@@ -16,16 +17,6 @@ const NAMES: Readonly<Record<SubjectName, string>> = {
   reframe: "bare re-framer (Bun)",
   geminicli: "**Pollux, geminicli**",
   codex: "**Pollux, codex**",
-}
-
-/** What a subject is compared with in its cell: the first of these that was measured beside it. */
-const REFERENCES: Readonly<Record<Cell["section"], readonly SubjectName[]>> = {
-  unary: ["pass"],
-  rate: ["pass"],
-  burst: ["read", "reframe"],
-  paced: ["read", "reframe"],
-  open: [],
-  body: ["pass"],
 }
 
 const TITLES: Readonly<Record<Cell["section"], string>> = {
@@ -92,18 +83,8 @@ function loadText(cell: Cell): string {
   return `${cell.transport}, ${cell.api}, ${thousands(cell.connections)} ${unit}${scaleText(cell)}`
 }
 
-const sameLoad = (a: Cell, b: Cell): boolean => a.section === b.section && loadText(a) === loadText(b)
-
-function ratioText(cell: Cell, cells: readonly Cell[]): string {
-  const figure = COMPARED[cell.section]
-  for (const name of REFERENCES[cell.section]) {
-    const reference = cells.find((other) => other.subject === name && sameLoad(cell, other))
-    const base = reference?.figures[figure]?.median
-    const own = cell.figures[figure]?.median
-    if (base === undefined || own === undefined || base === 0) continue
-    return (own / base).toFixed(2)
-  }
-  return ""
+function ratioText({ section, beside }: Cell): string {
+  return beside[COMPARED[section]]?.ratio.toFixed(2) ?? ""
 }
 
 function sectionTable(section: Cell["section"], all: readonly Cell[]): string {
@@ -117,7 +98,7 @@ function sectionTable(section: Cell["section"], all: readonly Cell[]): string {
     loadText(cell),
     NAMES[cell.subject],
     ...columns.map(({ figure, show }) => spreadText(cell.figures[figure], show)),
-    ...(reference === undefined ? [] : [ratioText(cell, cells)]),
+    ...(reference === undefined ? [] : [ratioText(cell)]),
     String(cell.failed),
   ])
   return `#### ${TITLES[section]}\n\n${markdown(heads, rows)}`
@@ -151,7 +132,7 @@ export function report(results: Results): string {
   const { machine, cells, starts, scheduler } = results
   const parts = [
     `Measured ${results.at.slice(0, 10)} at revision ${results.revision} by \`scripts/bench\` (${results.kind}, ${results.rounds} rounds, ` +
-      `medians with ranges), on ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
+      `medians with ranges; what is set against the bare subject is the middle of the rounds' own ratios or differences), on ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
       `Bun ${machine.bun}, ${machine.tools.join(", ")}. Each subject has one core to itself, load and upstream have the rest; ` +
       `the executable has ${mebibytes(results.executableBytes)}. ${samplesText(results.samples)}`,
     goalTable(results),

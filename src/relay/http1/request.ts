@@ -17,7 +17,7 @@ export interface RequestBytes {
   readonly body: Pieces
 }
 
-const NOTHING_MORE: Pieces = []
+const NOTHING_MORE: readonly Uint8Array[] = []
 
 /** Makes requests into bytes. */
 export class RequestWriter {
