@@ -22,7 +22,9 @@ describe("the plan", () => {
   test("has a bare subject of its own kind beside Pollux wherever a ratio is to be shown", () => {
     for (const { section, api, subjects } of plan(SECTIONS, FULL)) {
       expect(subjects).toContain(api)
-      if (section === "burst" || section === "paced") expect(subjects).toContain(api === "codex" ? "read" : "reframe")
+      if (section === "lag") expect(subjects.some((name) => name === "pass" || name === "reframe")).toBe(true)
+      else if (section === "burst" || section === "paced")
+        expect(subjects).toContain(api === "codex" ? "read" : "reframe")
       else if (section !== "open") expect(subjects).toContain("pass")
     }
   })
@@ -36,6 +38,16 @@ describe("the plan", () => {
         expect(counts).toEqual([32, 64, 256, 1024])
       }
     }
+  })
+
+  test("asks how late each subject is while it has many small requests, many streams, and large bodies", () => {
+    const loads = plan(["lag"], FULL)
+    expect(loads.map(({ under }) => under)).toEqual(["unary", "paced", "body"])
+    expect(loads.map((load) => orderOf(load))).toEqual([
+      { order: "@unary 1024", prompt: 200 },
+      { order: "@paced 100 5000", prompt: 200 },
+      { order: "@unary 1024", prompt: 1_000_000 },
+    ])
   })
 
   test("keeps to the sections that are asked for", () => {
@@ -79,6 +91,7 @@ describe("the subjects", () => {
     const plain = { folder: "/run/x", port: 8000, upstream: "http://127.0.0.1:9000", tls: null }
     expect(nginxConfig(plain)).toContain("listen 127.0.0.1:8000;")
     expect(nginxConfig(plain)).toContain("proxy_pass http://real;")
+    expect(nginxConfig(plain)).toContain('location = /healthz { return 200 "ok"; }')
     const tls = { certificate: "/run/x/crt", key: "/run/x/key" }
     expect(nginxConfig({ ...plain, tls })).toContain("listen 127.0.0.1:8000 ssl http2;")
   })

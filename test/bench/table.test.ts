@@ -69,6 +69,21 @@ describe("the report", () => {
     expect(text).toContain("256 conn. | **Pollux, geminicli** | 20 |  |  |  |  |  | 0 |")
   })
 
+  test("tells what a subject was busy with where it tells how late it was", () => {
+    const more = { section: "lag", beside: { p99: { ratio: 1.5, difference: 100 } } } as const
+    const late = { p50: flat(80), p95: flat(200), p99: flat(300) }
+    const text = report(
+      results([
+        cell("geminicli", late, { ...more, under: "paced", connections: 64, scale: 100 }),
+        cell("geminicli", late, { ...more, under: "body", connections: 8, scale: 1_000_000 }),
+      ]),
+    )
+    expect(text).toContain(
+      "| http, geminicli, 64 streams | **Pollux, geminicli** | 80 µs | 200 µs | 300 µs | 1.50 | 0 |",
+    )
+    expect(text).toContain("| http, geminicli, 8 conn., 1,000 KB | **Pollux, geminicli** |")
+  })
+
   test("compares streams by the CPU time of an event", () => {
     const beside = { cpu: { ratio: 1.125, difference: 1 }, p50: { ratio: 3, difference: 2 } }
     const text = report(results([cell("codex", { cpu: flat(9) }, { section: "paced", api: "codex", beside })]))

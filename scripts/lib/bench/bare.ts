@@ -9,7 +9,7 @@
  * - `translate`: whole answers, the body and the answer parsed and written again in the other API's form: what a protocol costs
  *   in the plainest code, without keys, credentials, limits or a log
  */
-import { parseForm } from "./forms.ts"
+import { PROBED, parseForm } from "./forms.ts"
 
 const [formName = "", port = "", upstream = "", version = ""] = process.argv.slice(2)
 const form = parseForm(formName)
@@ -25,6 +25,7 @@ Bun.serve({
   async fetch(request) {
     const { url, method, signal, headers } = request
     const path = url.slice(url.indexOf("/", 8))
+    if (path === PROBED) return new Response("ok")
     if (form === "translate") return translated(request, path)
     const answer = await fetch(upstream + path, {
       method,

@@ -15,6 +15,7 @@ export const REFERENCES: Readonly<Record<Cell["section"], readonly SubjectName[]
   paced: ["read", "reframe"],
   open: [],
   body: ["pass"],
+  lag: ["pass", "reframe"],
 }
 
 /** Figures of one round. */

@@ -1,6 +1,9 @@
 /** Proxies without logic that the benchmark starts for comparison. */
 export const FORMS = ["pass", "read", "reframe", "translate"] as const
 
+/** Answered by each subject itself: what that takes is the time until the subject gets round to it. */
+export const PROBED = "/healthz"
+
 export type Form = (typeof FORMS)[number]
 
 /** @throws Error for an unknown one */

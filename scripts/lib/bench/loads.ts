@@ -1,7 +1,8 @@
 /** One measurement: a load on a subject, by wrk or by our own program, with what the subject used meanwhile. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { EVENTS, type Load, orderOf } from "./plan.ts"
+import { PROBED } from "./forms.ts"
+import { type Business, EVENTS, type Load, orderOf } from "./plan.ts"
 import { run } from "./processes.ts"
 import { rawRequest, requestFor, wrkScript } from "./requests.ts"
 import type { Figure } from "./results.ts"
@@ -23,14 +24,35 @@ export interface Sample {
 /** @throws Error when the load program fails */
 export async function measure(tools: Tools, subject: Subject, load: Load): Promise<Sample> {
   const before = subject.process?.used()
-  const done =
-    load.section === "unary" || load.section === "body"
-      ? await closed(tools, subject, load)
-      : await own(tools, subject, load)
+  const done = await (load.under === undefined ? put(tools, subject, load) : probed(tools, subject, load, load.under))
   const after = subject.process?.used()
   if (before === undefined || after === undefined || done.units === 0) return done
   const cpu = ((after.cpu - before.cpu) / done.units) * 1e6
   return { ...done, figures: { ...done.figures, cpu, rss: after.rss } }
+}
+
+function put(tools: Tools, subject: Subject, load: Load): Promise<Done> {
+  return load.section === "unary" || load.section === "body" ? closed(tools, subject, load) : own(tools, subject, load)
+}
+
+/** Probes a second, from so many connections. */
+const PROBES = 200
+const PROBE_CONNECTIONS = 4
+/** How much longer the load lasts than the probing, in seconds. */
+const MARGIN_SECONDS = 1
+
+/** How late a subject is while it is busy: the lag of its event loop, as a client feels it. */
+async function probed(tools: Tools, subject: Subject, load: Load, under: Business): Promise<Done> {
+  const file = join(tools.folder, "probe")
+  writeFileSync(file, `GET ${PROBED} HTTP/1.1\r\nhost: 127.0.0.1:${subject.port}\r\n\r\n`)
+  const { section: _, under: __, ...rest } = load
+  const busy = put(tools, subject, { ...rest, section: under, seconds: load.seconds + MARGIN_SECONDS })
+  const command = [tools.load, "rate", subject.port, file, load.seconds, PROBE_CONNECTIONS, PROBES].map(String)
+  const [{ failed }, said] = await Promise.all([busy, run(command, tools.cpus).then(record)])
+  const { p50, p95, p99 } = record(said.latency)
+  const figures = { p50: number(p50), p95: number(p95), p99: number(p99) }
+  // What the subject used went into the load, of which other sections tell.
+  return { figures, failed: failed + number(said.failed), hash: null, units: 0 }
 }
 
 interface Done extends Sample {

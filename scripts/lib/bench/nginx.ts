@@ -1,4 +1,5 @@
 /** nginx as the benchmark uses it: as a plain reverse proxy to compare with, and as TLS in front of the fake upstream. Pure. */
+import { PROBED } from "./forms.ts"
 
 export interface Tls {
   readonly certificate: string
@@ -40,6 +41,7 @@ http {
   server {
     ${listen}
     ${tls === null ? "" : `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key}; ssl_session_cache shared:s:8m;`}
+    location = ${PROBED} { return 200 "ok"; }
     location / {
       proxy_pass ${scheme}://real;
       proxy_http_version 1.1;

@@ -1,11 +1,14 @@
 /** What a run of the benchmark leaves: figures by section, cell and subject. */
 import type { Machine } from "./machine.ts"
+import type { Business, Load } from "./plan.ts"
 import type { Spread } from "./stats.ts"
 import type { Api, SubjectName, Transport } from "./subjects.ts"
 
 /** One subject under one kind of load, over the rounds. */
 export interface Cell {
-  readonly section: "unary" | "rate" | "burst" | "paced" | "open" | "body"
+  readonly section: Load["section"]
+  /** The load under which the lag was measured. */
+  readonly under?: Business
   readonly api: Api
   readonly transport: Transport
   readonly subject: SubjectName
@@ -26,7 +29,7 @@ export interface Compared {
 }
 
 /** Rates are per second, times in microseconds, memory in bytes. CPU is of the subject, per request or event. */
-export type Figure = "rate" | "p50" | "p95" | "p99" | "cpu" | "rss" | "firstByte" | "lag"
+export type Figure = "rate" | "p50" | "p95" | "p99" | "cpu" | "rss" | "firstByte"
 
 export interface Start {
   readonly credentials: number

@@ -86,11 +86,12 @@ export class Stage implements AsyncDisposable {
     for (const name of first.subjects) subjects.push(stack.use(await startSubject(this.place, name, first.transport)))
     const tools = { load: this.loadProgram, folder: this.options.folder, cpus: this.pins.rest }
     const cells: Cell[] = []
-    let warm: Load["section"] | null = null
+    let warm: string | null = null
     for (const load of loads) {
-      if (load.section !== warm) await this.warmUp(tools, subjects, load)
-      warm = load.section
-      const { section, api, transport, connections, scale } = load
+      const { section, under, api, transport, connections, scale } = load
+      const kind = under ?? section
+      if (kind !== warm) await this.warmUp(tools, subjects, load)
+      warm = kind
       this.options.say(`${section} ${transport} ${api} ${connections} ${scale}`)
       const samples = new Map<Subject, Sample[]>(subjects.map((subject) => [subject, []]))
       for (let round = 0; round < load.rounds; round++) {
@@ -110,6 +111,7 @@ export class Stage implements AsyncDisposable {
         const failed = taken.reduce((sum, { failed, hash }) => sum + failed + (differs(hash, expected) ? 1 : 0), 0)
         cells.push({
           section,
+          ...(under !== undefined && { under }),
           api,
           transport,
           subject: subject.name,
@@ -128,7 +130,7 @@ export class Stage implements AsyncDisposable {
     if (load.section === "open") return
     const connections = Math.min(Math.max(load.connections, 16), 64)
     // Events that come one by one take other ways than those that come together.
-    const paces = load.section === "paced" ? [WARM_UP_PACE, load.pace ?? PACE.paced] : [WARM_UP_PACE]
+    const paces = (load.under ?? load.section) === "paced" ? [WARM_UP_PACE, load.pace ?? PACE.paced] : [WARM_UP_PACE]
     for (const subject of subjects) {
       const { process } = subject
       if (process === null) continue
@@ -211,7 +213,7 @@ function besides(load: Load, own: Subject, samples: ReadonlyMap<Subject, readonl
 
 function spreads(samples: readonly Sample[]): Cell["figures"] {
   const figures: Partial<Record<Figure, ReturnType<typeof spread>>> = {}
-  const names: readonly Figure[] = ["rate", "p50", "p95", "p99", "cpu", "rss", "firstByte", "lag"]
+  const names: readonly Figure[] = ["rate", "p50", "p95", "p99", "cpu", "rss", "firstByte"]
   for (const name of names) {
     const values = samples.map((sample) => sample.figures[name]).filter((value) => value !== undefined)
     if (values.length > 0) figures[name] = spread(values)

@@ -26,6 +26,7 @@ const TITLES: Readonly<Record<Cell["section"], string>> = {
   paced: "Streams of one event each 5 ms (1,000 streams: each 50 ms)",
   open: "Open streams, one event a second, every byte compared",
   body: "Request bodies, 8 connections",
+  lag: "How late a request is that asks for nothing but a sign of life, while the subject is busy (lag of the event loop)",
 }
 
 interface Column {
@@ -44,6 +45,7 @@ const RATE: Column = { title: "per second", figure: "rate", show: thousands }
 const CPU: Column = { title: "CPU each", figure: "cpu", show: fine }
 const RSS: Column = { title: "RSS", figure: "rss", show: mebibytes }
 const P50: Column = { title: "p50", figure: "p50", show: micros }
+const P95: Column = { title: "p95", figure: "p95", show: micros }
 const P99: Column = { title: "p99", figure: "p99", show: micros }
 const FIRST: Column = { title: "first byte", figure: "firstByte", show: micros }
 
@@ -54,6 +56,7 @@ const COLUMNS: Readonly<Record<Cell["section"], readonly Column[]>> = {
   paced: [CPU, P50, P99, FIRST, RSS],
   open: [P50, P99, FIRST, RSS],
   body: [RATE, CPU, P50, P99, RSS],
+  lag: [P50, P95, P99],
 }
 
 /** The figure a ratio is taken of: what more of is better, else what less of is. */
@@ -64,6 +67,7 @@ const COMPARED: Readonly<Record<Cell["section"], Figure>> = {
   paced: "cpu",
   open: "p50",
   body: "rate",
+  lag: "p99",
 }
 
 function spreadText(spread: Spread | undefined, show: (value: number) => string): string {
@@ -72,15 +76,16 @@ function spreadText(spread: Spread | undefined, show: (value: number) => string)
   return `${show(spread.median)}${range}`
 }
 
-function scaleText({ section, scale }: Cell): string {
-  if (section === "rate") return `, ${thousands(scale)}/s`
-  if (section === "body") return `, ${thousands(scale / 1000)} KB`
+function scaleText(kind: Cell["section"], scale: number): string {
+  if (kind === "rate") return `, ${thousands(scale)}/s`
+  if (kind === "body") return `, ${thousands(scale / 1000)} KB`
   return ""
 }
 
-function loadText(cell: Cell): string {
-  const unit = cell.section === "unary" || cell.section === "rate" || cell.section === "body" ? "conn." : "streams"
-  return `${cell.transport}, ${cell.api}, ${thousands(cell.connections)} ${unit}${scaleText(cell)}`
+function loadText({ section, under, transport, api, connections, scale }: Cell): string {
+  const kind = under ?? section
+  const unit = kind === "unary" || kind === "rate" || kind === "body" ? "conn." : "streams"
+  return `${transport}, ${api}, ${thousands(connections)} ${unit}${scaleText(kind, scale)}`
 }
 
 function ratioText({ section, beside }: Cell): string {
@@ -136,7 +141,9 @@ export function report(results: Results): string {
       `Bun ${machine.bun}, ${machine.tools.join(", ")}. Each subject has one core to itself, load and upstream have the rest; ` +
       `the executable has ${mebibytes(results.executableBytes)}. ${samplesText(results.samples)}`,
     goalTable(results),
-    ...(["unary", "rate", "burst", "paced", "open", "body"] as const).map((section) => sectionTable(section, cells)),
+    ...(["unary", "rate", "burst", "paced", "open", "body", "lag"] as const).map((section) =>
+      sectionTable(section, cells),
+    ),
   ]
   if (starts.length > 0) {
     const rows = starts.map(({ credentials, ms }) => [
