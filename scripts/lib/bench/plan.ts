@@ -93,7 +93,7 @@ export function plan(sections: readonly Section[], size: Size): readonly Load[] 
   }
   for (const rate of quick ? [1_000] : [1_000, 3_000]) {
     const load = { api: "geminicli", transport: "http", connections: 256, scale: rate, rounds: fewer } as const
-    add({ ...load, section: "rate", subjects: plain, seconds: quick ? 0.5 : 4 })
+    add({ ...load, section: "rate", subjects: plain, seconds: quick ? 0.5 : 3 })
   }
   for (const connections of quick ? [16] : [1, 64]) {
     streams("burst", connections)
