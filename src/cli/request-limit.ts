@@ -9,14 +9,6 @@ const LIMIT_VARIABLE = "BUN_CONFIG_MAX_HTTP_REQUESTS"
 /** Largest value the runtime takes. */
 const LIMIT = 65_535
 
-/**
- * JavaScriptCore compiles what has run so often (a call counts some ten times as much as a turn of a loop). Its default is a
- * fortieth of that, so that its compiler takes a third of the start for code which runs then and never again: 19 ms of 64 on one
- * core with an empty pool, 32 of 95 with 1,000 credentials. What is hot is past this number after some 2,000 requests.
- */
-const COMPILER_VARIABLE = "BUN_JSC_thresholdForJITAfterWarmUp"
-const COMPILE_AFTER = "20000"
-
 /** Set on the second run, so that a runtime that drops the variable does not loop. */
 const GUARD_VARIABLE = "POLLUX_EXECED"
 
@@ -46,7 +38,6 @@ export function liftRequestLimit(argv: readonly string[], process: Process): voi
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value
   try {
     process.execve(process.execPath, [process.execPath, ...argv], {
-      [COMPILER_VARIABLE]: COMPILE_AFTER,
       ...env,
       [LIMIT_VARIABLE]: String(LIMIT),
       [GUARD_VARIABLE]: "1",

@@ -10,8 +10,8 @@ import { startNotifier } from "./notify-start.ts"
 import { isWide } from "./request-limit.ts"
 import { startFailure } from "./start-failure.ts"
 
-/** When the upstream's thread is seen to, after the start, in milliseconds. */
-const CALM_MS = 250
+/** When the start is over and what it could wait for is seen to, in milliseconds. */
+const SETTLED_MS = 250
 
 /** The server's whole life, from its configuration to the exit code. `explicitPath` is that of the configuration, or null. */
 export async function serving(explicitPath: string | null, io: Io): Promise<number> {
@@ -41,12 +41,13 @@ export async function serving(explicitPath: string | null, io: Io): Promise<numb
   }
   const notifier = await startNotifier({ env: io.env, pid: process.pid, timers, log, server: app.url })
   notifier.ready(app.url)
-  if (process.platform === "linux") {
-    // Not at once: on one core it would come before the first answer, and take as long.
-    timers.after(CALM_MS, () => {
-      void import("./http-thread.ts").then(({ calmHttpThread }) => calmHttpThread(app.url, log))
-    })
-  }
+  // Not at once: on one core it would come before the first answer.
+  timers.after(SETTLED_MS, () => {
+    // The executable starts with one that leaves the start uncompiled (scripts/build.ts).
+    Bun.unsafe.setJITPolicy(1)
+    if (process.platform !== "linux") return
+    void import("./http-thread.ts").then(({ calmHttpThread }) => calmHttpThread(app.url, log))
+  })
   const code = await untilStopped(app, io, notifier)
   notifier.close()
   log.flush()

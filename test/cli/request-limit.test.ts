@@ -21,12 +21,6 @@ test("serving replaces the process once, with its arguments, its environment and
   expect(run([], call?.env ?? {})).toEqual([])
 })
 
-test("the compiler's patience is set with it, unless somebody has set it", () => {
-  const name = "BUN_JSC_thresholdForJITAfterWarmUp"
-  expect(run([], {})[0]?.env[name]).toBe("20000")
-  expect(run([], { [name]: "500" })[0]?.env[name]).toBe("500")
-})
-
 test("a runtime that drops the variable does not make it loop", () => {
   const [call] = run([], {})
   const { BUN_CONFIG_MAX_HTTP_REQUESTS: _, ...rest } = call?.env ?? {}

@@ -1,6 +1,6 @@
 /** What Bun and the libraries do by default and Pollux must not: each on the compiled executable, over real sockets (spec platform 0). */
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { request } from "node:http"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
@@ -249,3 +249,22 @@ test("a body that is no JSON, a throw of any kind, shows no source and no stack 
     expect(JSON.parse(text).error).toMatchObject({ code: status })
   }
 })
+
+test("a server that has started has its hot code compiled: what keeps the compiler out of the start is over by then", async () => {
+  await using pollux = await startPollux()
+  // Longer than the start may take.
+  await Bun.sleep(1_000)
+  const before = compilerSeconds(pollux.pid)
+  for (let i = 0; i < 4_000; i++) await (await fetch(`${pollux.url}/healthz`)).arrayBuffer()
+  // Without, its thread never wakes up within so few requests.
+  await until("the compiler has worked", () => compilerSeconds(pollux.pid) - before > 0.02)
+})
+
+/** CPU that a process's compiling threads have used. */
+function compilerSeconds(pid: number): number {
+  const tasks = `/proc/${pid}/task`
+  return readdirSync(tasks)
+    .filter((thread) => readFileSync(`${tasks}/${thread}/comm`, "utf8").trim() === "JITWorker")
+    .map((thread) => Number(readFileSync(`${tasks}/${thread}/schedstat`, "utf8").split(" ", 1)[0]) / 1e9)
+    .reduce((sum, seconds) => sum + seconds, 0)
+}

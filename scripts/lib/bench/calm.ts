@@ -12,7 +12,7 @@ const FIRST_PROBES = 20
 const MOST_REPEATS = 3
 /** Longest wait for a calm moment, in all of a run, and the pause between two looks, in milliseconds. */
 const WAIT_MS = 3_000
-const WAITS_MS = 300_000
+const WAITS_MS = 60_000
 const PAUSE_MS = 250
 
 export interface CalmDeps {
