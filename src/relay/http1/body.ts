@@ -161,6 +161,8 @@ export class Body implements AnswerBody, ChunkReader, Due {
     if (this.state !== "open") return
     this.state = "ended"
     this.gathering?.end()
+    // A request's own is there for as long as its answer runs: what was given must not be kept by it.
+    this.gathering = null
     if (this.isAwaited) this.tell()
   }
 
@@ -169,6 +171,7 @@ export class Body implements AnswerBody, ChunkReader, Due {
     this.state = "failed"
     this.error = error
     this.gathering?.fail(error)
+    this.gathering = null
     if (this.isAwaited) this.tell()
   }
 

@@ -1,6 +1,7 @@
-import { describe, expect, test } from "bun:test"
+import { describe, expect, spyOn, test } from "bun:test"
 import { Batch } from "../../../src/relay/http1/batch.ts"
 import { Body, HIGH_WATER_BYTES } from "../../../src/relay/http1/body.ts"
+import { until } from "../../support/wait.ts"
 import { failure, readAll } from "./support/bench.ts"
 
 interface Scene {
@@ -224,6 +225,33 @@ describe("all of a body of a known length", () => {
     body.push(chunk(20_000, LENGTH))
     expect(await all).toBe(broken)
   })
+
+  test.each(["ended", "broken"])("is not kept by a body that has %s", async (how) => {
+    const { body } = scene(LENGTH)
+    const kept = await gatheredBy(body, how)
+    await until("it is collected", () => {
+      Bun.gc(true)
+      return kept.deref() === undefined
+    })
+    // Still there, as a request is whose answer goes on.
+    expect(await next(body).catch(() => null)).toBeNull()
+  })
+
+  /** In a turn of its own, so that no variable of the test keeps it. */
+  async function gatheredBy(body: Body, how: string): Promise<WeakRef<Uint8Array>> {
+    const allocate = spyOn(Buffer, "allocUnsafeSlow")
+    body.push(chunk(0, 20_000))
+    const all = body.bytes().catch(() => null)
+    const made = allocate.mock.results[0]?.value
+    allocate.mockRestore()
+    if (how === "ended") {
+      body.push(chunk(20_000, LENGTH))
+      body.end()
+    } else body.fail(new Error("broken"))
+    await all
+    if (!(made instanceof Uint8Array)) throw new Error("nothing was put together")
+    return new WeakRef(made)
+  }
 
   test("is no more than what came, where nobody wants the rest", async () => {
     const { body, asked } = scene(LENGTH)
